@@ -1,0 +1,52 @@
+//! Cryptography at native speed, done by the host.
+
+#[cfg(target_arch = "wasm32")]
+use crate::bindings::host::crypto as host;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::testing::crypto as host;
+
+pub use crate::bindings::host::crypto::HashAlgorithm;
+
+/// A symmetric key whose bytes stay in the host.
+///
+/// It may not outlive the call it was made in: keep names of secrets, not keys.
+#[derive(Debug)]
+pub struct Key(pub(crate) host::Key);
+
+impl Key {
+    /// Makes a key of bytes the plugin already has.
+    pub fn import(bytes: impl AsRef<[u8]>) -> Self {
+        Self(host::import_key(bytes.as_ref()))
+    }
+
+    /// Computes an HMAC (RFC 2104) and shows it.
+    pub fn hmac(&self, algorithm: HashAlgorithm, message: impl AsRef<[u8]>) -> Vec<u8> {
+        self.0.hmac(algorithm, message.as_ref())
+    }
+
+    /// Computes an HMAC and keeps it as a key, so that derivations chain without
+    /// showing one.
+    pub fn derive(&self, algorithm: HashAlgorithm, message: impl AsRef<[u8]>) -> Self {
+        Self(self.0.derive(algorithm, message.as_ref()))
+    }
+
+    /// Compares an HMAC with the one expected, in constant time.
+    pub fn verify(
+        &self,
+        algorithm: HashAlgorithm,
+        message: impl AsRef<[u8]>,
+        expected: impl AsRef<[u8]>,
+    ) -> bool {
+        self.0.verify(algorithm, message.as_ref(), expected.as_ref())
+    }
+}
+
+/// Hashes a message.
+pub fn digest(algorithm: HashAlgorithm, message: impl AsRef<[u8]>) -> Vec<u8> {
+    host::digest(algorithm, message.as_ref())
+}
+
+/// Compares two byte strings in constant time.
+pub fn equal(left: impl AsRef<[u8]>, right: impl AsRef<[u8]>) -> bool {
+    host::equal(left.as_ref(), right.as_ref())
+}

@@ -1,0 +1,189 @@
+//! What a plugin needs, in the words authors use.
+
+use crate::bindings::lifecycle as wire;
+use crate::{BodyMode, Role};
+
+/// What a plugin needs under its settings.
+///
+/// The reads here count for every role the plugin exports, except for those that
+/// [`reads_in`](Self::reads_in) gives their own.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    reads: Reads,
+    reads_by_role: Vec<(Role, Reads)>,
+    caching: Caching,
+    secrets: Vec<String>,
+    issuers: Vec<String>,
+}
+
+/// What one role reads; the host passes exactly this.
+#[derive(Debug, Clone, Default)]
+pub struct Reads {
+    headers: Vec<String>,
+    parameters: Vec<String>,
+    attributes: Vec<String>,
+    body: Option<BodyMode>,
+    response_headers: Vec<String>,
+    response_body: Option<BodyMode>,
+}
+
+/// Whether equal reads may be answered with an earlier grant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Caching {
+    #[default]
+    Never,
+    ByReads,
+}
+
+impl Plan {
+    /// A plugin that needs nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a request header; `*` reads all of them.
+    pub fn reads_header(mut self, name: impl AsRef<str>) -> Self {
+        self.reads = self.reads.header(name);
+        self
+    }
+
+    /// Reads a query parameter; `*` reads all of them.
+    pub fn reads_parameter(mut self, name: impl Into<String>) -> Self {
+        self.reads = self.reads.parameter(name);
+        self
+    }
+
+    /// Reads an attribute; `identity:*` reads a whole namespace.
+    pub fn reads_attribute(mut self, name: impl Into<String>) -> Self {
+        self.reads = self.reads.attribute(name);
+        self
+    }
+
+    /// Reads the whole request body; one longer than this is refused with 413.
+    pub fn buffers_body(mut self, limit_bytes: u64) -> Self {
+        self.reads = self.reads.whole_body(limit_bytes);
+        self
+    }
+
+    /// Reads at most the first bytes of the request body.
+    pub fn peeks_body(mut self, limit_bytes: u64) -> Self {
+        self.reads = self.reads.beginning_of_body(limit_bytes);
+        self
+    }
+
+    /// Reads a response header, in a response-transform; `*` reads all of them.
+    pub fn reads_response_header(mut self, name: impl AsRef<str>) -> Self {
+        self.reads = self.reads.response_header(name);
+        self
+    }
+
+    /// Reads the whole response body, in a response-transform.
+    pub fn buffers_response_body(mut self, limit_bytes: u64) -> Self {
+        self.reads = self.reads.whole_response_body(limit_bytes);
+        self
+    }
+
+    /// Gives one role reads of its own.
+    pub fn reads_in(mut self, role: Role, reads: Reads) -> Self {
+        self.reads_by_role.retain(|(other, _)| *other != role);
+        self.reads_by_role.push((role, reads));
+        self
+    }
+
+    /// Lets the host answer equal reads with an earlier grant: the answer depends
+    /// on nothing but the reads, the settings and the secrets.
+    pub fn cacheable(mut self) -> Self {
+        self.caching = Caching::ByReads;
+        self
+    }
+
+    /// Will use this secret, by the name the configuration grants it under.
+    pub fn asks_secret(mut self, name: impl Into<String>) -> Self {
+        self.secrets.push(name.into());
+        self
+    }
+
+    /// Will verify signatures with this issuer's keys.
+    pub fn asks_issuer(mut self, name: impl Into<String>) -> Self {
+        self.issuers.push(name.into());
+        self
+    }
+
+    /// What the host is told, given the roles the component exports.
+    pub(crate) fn into_wire(self, roles: &[Role]) -> wire::Plan {
+        let role_plan = |role: &Role| {
+            let own = self.reads_by_role.iter().find(|(other, _)| other == role);
+            wire::RolePlan {
+                role: *role,
+                reads: own.map_or(&self.reads, |(_, reads)| reads).clone().into_wire(*role),
+                cacheable: *role == Role::Authorizer && self.caching == Caching::ByReads,
+            }
+        };
+        wire::Plan {
+            roles: roles.iter().map(role_plan).collect(),
+            secrets: self.secrets.clone(),
+            issuers: self.issuers.clone(),
+        }
+    }
+}
+
+impl Reads {
+    /// Reads nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a request header; `*` reads all of them.
+    pub fn header(mut self, name: impl AsRef<str>) -> Self {
+        self.headers.push(name.as_ref().to_ascii_lowercase());
+        self
+    }
+
+    /// Reads a query parameter; `*` reads all of them.
+    pub fn parameter(mut self, name: impl Into<String>) -> Self {
+        self.parameters.push(name.into());
+        self
+    }
+
+    /// Reads an attribute; `identity:*` reads a whole namespace.
+    pub fn attribute(mut self, name: impl Into<String>) -> Self {
+        self.attributes.push(name.into());
+        self
+    }
+
+    /// Reads the whole request body; one longer than this is refused with 413.
+    pub fn whole_body(mut self, limit_bytes: u64) -> Self {
+        self.body = Some(BodyMode::Buffer(limit_bytes));
+        self
+    }
+
+    /// Reads at most the first bytes of the request body.
+    pub fn beginning_of_body(mut self, limit_bytes: u64) -> Self {
+        self.body = Some(BodyMode::Peek(limit_bytes));
+        self
+    }
+
+    /// Reads a response header, in a response-transform; `*` reads all of them.
+    pub fn response_header(mut self, name: impl AsRef<str>) -> Self {
+        self.response_headers.push(name.as_ref().to_ascii_lowercase());
+        self
+    }
+
+    /// Reads the whole response body, in a response-transform.
+    pub fn whole_response_body(mut self, limit_bytes: u64) -> Self {
+        self.response_body = Some(BodyMode::Buffer(limit_bytes));
+        self
+    }
+
+    fn into_wire(self, role: Role) -> wire::Reads {
+        let sees_response = role == Role::ResponseTransform;
+        wire::Reads {
+            headers: self.headers,
+            parameters: self.parameters,
+            attributes: self.attributes,
+            body: self.body.unwrap_or(BodyMode::None),
+            response_headers: if sees_response { self.response_headers } else { Vec::new() },
+            response_body: self.response_body.filter(|_| sees_response).unwrap_or(BodyMode::None),
+        }
+    }
+}

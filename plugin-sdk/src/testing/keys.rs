@@ -1,0 +1,17 @@
+//! The double of `keys`.
+
+use super::INSTALLED;
+use crate::keys::{KeyError, SignatureAlgorithm, Signed};
+
+pub(crate) fn verify(
+    issuer: &str,
+    key_id: Option<&str>,
+    algorithm: SignatureAlgorithm,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<bool, KeyError> {
+    INSTALLED.with_borrow(|host| match host.issuers.get(issuer) {
+        None => Err(KeyError::NotGranted),
+        Some(verify) => verify(Signed { key_id, algorithm, message, signature }),
+    })
+}

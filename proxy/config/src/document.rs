@@ -1,0 +1,178 @@
+//! The configuration as typed: which keys there are, every value still untrusted.
+//!
+//! These declarations are the reader, the JSON Schema and the reference at once; the
+//! comments on keys are what the operator reads in all of them.
+
+use crate::read::{Either, Named, Number, Size, Time, TimeOrZero, Written, table, texts, words};
+
+mod api;
+mod plugin_use;
+mod upstream;
+
+pub(crate) use api::{Api, OneOrMany, Respond, Rewrite, Route, Use};
+pub(crate) use plugin_use::{Budget, Grants, Isolation, IsolationWord, OnFault, PluginUse, Secret};
+pub(crate) use upstream::{
+    Balance, BalanceWord, HealthCheck, Host, HostWord, Protocol, Timeouts, Upstream, UpstreamTls,
+};
+
+texts! {
+    /// Where something listens or is reached.
+    Address = "address",
+    /// A file, relative to the file it is written in.
+    FilePath = "file",
+    /// A directory, relative to the file it is written in.
+    Directory = "directory",
+    /// A name defined elsewhere, or a text with a form of its own.
+    Text = "text",
+}
+
+table! {
+    /// The configuration of a Portcullis gateway.
+    "the configuration"
+    struct Document {
+        /// More files whose tables are added to this one's. A name may be defined once.
+        #[allow(dead_code, reason = "followed before the document is read")]
+        include: Option<Vec<FilePath>>,
+        /// The directory of plugins: each `NAME.wasm` in it is the plugin `NAME`.
+        plugins: Option<Directory>,
+        /// Where compiled plugins are kept between starts.
+        state: Option<Directory>,
+        /// Worker threads; one for each core where absent.
+        workers: Option<Number<1, 1024>>,
+        /// Proxies whose `X-Forwarded-For` and `Forwarded` are believed, as networks.
+        trusted_proxies: Option<Vec<Text>>,
+        /// The authorizer of every route that neither names its own nor has one by its API;
+        /// `"none"` opens them.
+        authorizer: Option<Use>,
+        /// Health, readiness and metrics; `"off"` turns them off.
+        admin: Either<Off, Admin> = {},
+        /// Where access log lines go.
+        access_log: AccessLog = "stdout",
+        /// Bounds on what clients may send.
+        limits: Limits = {},
+        /// How the process stops.
+        shutdown: Shutdown = {},
+        /// The sockets that accept clients; at least one.
+        listeners: Named<Listener>,
+        /// The services requests are forwarded to.
+        upstreams: Named<Upstream>,
+        /// Plugins that decide who may do what.
+        authorizers: Named<PluginUse>,
+        /// Plugins that check messages.
+        validators: Named<PluginUse>,
+        /// Plugins that rewrite messages.
+        transforms: Named<PluginUse>,
+        /// Routes, grouped by the hosts and the path they share.
+        apis: Named<Api>,
+    }
+}
+
+words! {
+    /// The word that turns something off.
+    enum Off { Off = "off", }
+}
+
+table! {
+    /// The listener for operators.
+    "the admin listener"
+    struct Admin {
+        /// The address it binds.
+        address: Address = "127.0.0.1:9901",
+    }
+}
+
+/// Where access log lines go.
+pub(crate) type AccessLog = Either<AccessLogWord, AccessLogFile>;
+
+words! {
+    /// A place for access log lines that is no file.
+    enum AccessLogWord { Stdout = "stdout", Off = "off", }
+}
+
+table! {
+    /// A file for access log lines.
+    "the access log"
+    struct AccessLogFile {
+        /// The file that lines are appended to.
+        file: FilePath,
+    }
+}
+
+table! {
+    /// Bounds on what clients may send.
+    "the limits table"
+    struct Limits {
+        /// Bytes of a request head.
+        header_bytes: Size<1024> = "32KiB",
+        /// Header fields of a request.
+        header_count: Number<1, 10_000> = 100,
+        /// Bytes of a request target.
+        target_bytes: Size<64> = "8KiB",
+        /// How long a whole request head may take.
+        header_timeout: Time = "10s",
+        /// How long a client may pause within a body.
+        body_timeout: Time = "60s",
+        /// How long an idle client connection is kept.
+        keep_alive: Time = "60s",
+        /// Request bodies that may be held in memory at once, together.
+        held_body_bytes: Size<0> = "256MiB",
+    }
+}
+
+table! {
+    /// How the process stops.
+    "the shutdown table"
+    struct Shutdown {
+        /// How long requests under way may take to finish.
+        grace: TimeOrZero = "30s",
+    }
+}
+
+table! {
+    /// A socket that accepts clients.
+    "a listener"
+    struct Listener {
+        /// The address it binds, as `0.0.0.0:8443` or `[::]:8443`.
+        address: Address,
+        /// TLS; plain HTTP where absent.
+        tls: Option<ListenerTls>,
+        /// Answers every request with a redirect to this HTTPS port. Plain listeners only.
+        redirect_to_https: Option<Written<Number<1, 65_535>>>,
+    }
+}
+
+table! {
+    /// The TLS of a listener.
+    "a listener's tls"
+    struct ListenerTls {
+        /// The certificate chain, leaf first, as PEM. It serves clients that name no host.
+        certificate: FilePath,
+        /// Its private key, as PEM.
+        key: FilePath,
+        /// More certificates, chosen by the host names they hold.
+        more: Option<Vec<Certificate>>,
+        /// Certificates that client certificates must chain to; none are asked for where
+        /// absent.
+        client_ca: Option<FilePath>,
+        /// The oldest TLS version accepted.
+        minimum: TlsVersion = "1.2",
+        /// Whether HTTP/2 is offered.
+        http2: bool = true,
+    }
+}
+
+table! {
+    /// A certificate and its key.
+    "a certificate"
+    struct Certificate {
+        /// The certificate chain, leaf first, as PEM.
+        certificate: FilePath,
+        /// Its private key, as PEM.
+        key: FilePath,
+    }
+}
+
+words! {
+    /// A version of TLS.
+    enum TlsVersion { V1_2 = "1.2", V1_3 = "1.3", }
+}

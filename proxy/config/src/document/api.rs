@@ -1,0 +1,95 @@
+//! `[apis.NAME]` and its routes as typed.
+
+use super::Text;
+use crate::read::{Either, Named, Number, Size, Written, table};
+
+table! {
+    /// A set of routes that share hosts and a base path.
+    "an api"
+    struct Api {
+        /// The hosts it answers to, as `api.example.com` or `*.example.com`; all where
+        /// absent.
+        hosts: Option<Vec<Text>>,
+        /// The path before every route's path.
+        base_path: Option<Text>,
+        /// The authorizer of its routes; `"none"` opens them.
+        authorizer: Option<Use>,
+        /// The validators of its routes, in order.
+        validate: Option<OneOrMany>,
+        /// What rewrites requests of its routes, in order.
+        request_transforms: Option<Vec<Use>>,
+        /// What rewrites responses of its routes, in order.
+        response_transforms: Option<Vec<Use>>,
+        /// The upstream of its routes.
+        upstream: Option<Text>,
+        /// Bytes a request body may have. The default is generous because bodies stream.
+        body_limit: Size<0> = "16GiB",
+        /// Its routes, by `METHOD /path`, `ANY /path` or `$default`. A path may hold
+        /// `{name}` for one segment and end in `{name+}` for the rest.
+        routes: Named<Route>,
+    }
+}
+
+table! {
+    /// What to do with the requests of one method and path.
+    "a route"
+    struct Route {
+        /// The authorizer; `"none"` opens the route. The API's where absent.
+        authorizer: Option<Use>,
+        /// The validators, in order. The API's where absent.
+        validate: Option<OneOrMany>,
+        /// What rewrites requests, in order. The API's where absent.
+        request_transforms: Option<Vec<Use>>,
+        /// What rewrites responses, in order. The API's where absent.
+        response_transforms: Option<Vec<Use>>,
+        /// The upstream that answers. The API's where absent.
+        upstream: Option<Text>,
+        /// The answer the gateway itself gives, in the place of an upstream.
+        respond: Option<Respond>,
+        /// How the path changes on its way to the upstream; not at all where absent.
+        rewrite: Option<Rewrite>,
+        /// Bytes a request body may have. The API's where absent.
+        body_limit: Option<Size<0>>,
+    }
+}
+
+/// A plugin use by its name, or with an argument.
+pub(crate) type Use = Either<Text, UseTable>;
+
+/// One plugin use, or several in order.
+pub(crate) type OneOrMany = Either<Use, Vec<Use>>;
+
+table! {
+    /// A plugin use with the argument it takes for this route.
+    "a plugin use with an argument"
+    struct UseTable {
+        /// The name of the plugin use.
+        with: Text,
+        /// The argument.
+        r#use: Option<String>,
+    }
+}
+
+table! {
+    /// An answer that is always the same.
+    "a respond table"
+    struct Respond {
+        /// The status.
+        status: Written<Number<200, 599>> = 200,
+        /// The headers.
+        headers: Named<Text>,
+        /// The body.
+        body: Option<Written<String>>,
+    }
+}
+
+table! {
+    /// How the path changes on its way to the upstream.
+    "a rewrite"
+    struct Rewrite {
+        /// The prefix to take off: whole segments that the route's path starts with.
+        strip_prefix: Option<Text>,
+        /// The prefix to put in its place.
+        add_prefix: Option<Text>,
+    }
+}

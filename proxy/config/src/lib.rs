@@ -1,0 +1,87 @@
+//! The configuration: text to a checked model.
+//!
+//! ```text
+//! text ─ tree::parse ─▶ Node ─ include::read ─▶ Node ─ read::read ─▶ Document ─ resolve ─▶ Gateway
+//!         TOML, places       one tree of all          keys, types      untrusted  names,     usable
+//!                            files                    and defaults                texts
+//! ```
+//!
+//! Every step notes what is wrong as a [`Diagnostic`] and goes on, so that one run
+//! shows all problems. A [`Gateway`] cannot hold an unresolved name or an unparsed
+//! text, and keeps the [`Place`]s that those who load it need to complain.
+//!
+//! This crate opens no sockets and knows neither plugins nor an async runtime; it
+//! reads files and the environment through [`Surroundings`].
+//!
+//! | module | holds |
+//! |---|---|
+//! | `gateway` | the configuration as proven |
+//! | `document` | the configuration as typed: all keys, their defaults and descriptions |
+//! | `resolve` | from the one to the other, a file for each section |
+//! | `tree`, `include` | TOML with places; several files as one |
+//! | `read`, `units` | the typed reader; durations and sizes |
+//! | `diagnostic`, `suggest` | problems as the operator reads them |
+//! | `schema` | the JSON Schema and the reference, from `document` |
+//! | `path`, `secret` | path patterns; secrets |
+
+use std::path::Path;
+
+mod diagnostic;
+mod document;
+mod gateway;
+mod include;
+mod path;
+mod read;
+mod resolve;
+mod schema;
+mod secret;
+mod suggest;
+mod surroundings;
+mod tree;
+mod units;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Place};
+pub use gateway::*;
+pub use path::{PathPattern, PathProblem, Segment};
+pub use schema::{reference, schema};
+pub use secret::Secret;
+pub use surroundings::{Process, Surroundings};
+
+use diagnostic::{Problems, Source};
+
+/// Reads and checks a configuration file and all that it includes.
+///
+/// Relative paths are relative to the file they are written in.
+pub fn load(file: &Path) -> Result<Gateway, Diagnostics> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Diagnostic::at(&Place::of_file(&name), format!("this file cannot be read: {error}"))
+    })?;
+    parse(&text, &name, file.parent().unwrap_or(Path::new("")))
+}
+
+/// Checks a configuration whose text is at hand. Relative paths in it are relative to
+/// `directory`.
+pub fn parse(text: &str, file_name: &str, directory: &Path) -> Result<Gateway, Diagnostics> {
+    parse_within(text, file_name, directory, &Process)
+}
+
+/// Like [`parse`], with other files and variables than this process's.
+pub fn parse_within(
+    text: &str,
+    file_name: &str,
+    directory: &Path,
+    surroundings: &dyn Surroundings,
+) -> Result<Gateway, Diagnostics> {
+    let mut problems = Problems::default();
+    let source = Source {
+        name: file_name.to_owned(),
+        directory: directory.to_owned(),
+        text: text.to_owned(),
+    };
+    let document = include::read(source, surroundings, &mut problems)
+        .and_then(|root| read::read::<document::Document>(&root, &mut problems));
+    let gateway =
+        document.and_then(|document| resolve::gateway(&document, surroundings, &mut problems));
+    problems.finish(gateway)
+}

@@ -1,0 +1,157 @@
+//! Path patterns: `/orders/{id}/files/{rest+}`.
+
+use std::fmt;
+
+/// A path pattern, parsed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PathPattern {
+    segments: Vec<Segment>,
+}
+
+/// One part of a pattern between slashes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Segment {
+    /// Exactly this, percent-decoded where the canonical form is.
+    Literal(String),
+    /// `{name}`: one segment, never empty.
+    Parameter(String),
+    /// `{name+}`: one or more segments; only at the end.
+    Greedy(String),
+}
+
+/// Why a text is no path pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathProblem {
+    /// It does not start with a slash.
+    #[error("a path starts with `/`")]
+    NoLeadingSlash,
+    /// A brace has no partner or stands within a literal.
+    #[error("`{0}` mixes braces and text; a parameter is a whole segment: `{{name}}`")]
+    Braces(String),
+    /// A parameter's name is not a name.
+    #[error("`{0}` is no parameter name; use letters, digits, `_`, `-` and `.`")]
+    Name(String),
+    /// Two parameters share a name.
+    #[error("parameter `{0}` appears twice")]
+    Twice(String),
+    /// A greedy parameter is not last.
+    #[error("`{{{0}+}}` takes the rest of the path and must be its last segment")]
+    GreedyNotLast(String),
+    /// Empty, `.` or `..`, which no canonical path contains.
+    #[error("segment `{0}` never occurs in a canonical path")]
+    NeverMatches(String),
+    /// A character that a path cannot hold.
+    #[error("`{0}` cannot stand in a path; percent-encode it")]
+    Character(char),
+}
+
+impl PathPattern {
+    /// Parses a pattern.
+    pub fn parse(text: &str) -> Result<Self, PathProblem> {
+        let rest = text.strip_prefix('/').ok_or(PathProblem::NoLeadingSlash)?;
+        let mut segments = Vec::new();
+        let mut names: Vec<&str> = Vec::new();
+        let parts: Vec<&str> = rest.split('/').collect();
+        for (at, part) in parts.iter().enumerate() {
+            let last = at + 1 == parts.len();
+            let segment = parse_segment(part)?;
+            match &segment {
+                Segment::Greedy(name) if !last => {
+                    return Err(PathProblem::GreedyNotLast(name.clone()));
+                }
+                Segment::Literal(text) if text.is_empty() && !last => {
+                    return Err(PathProblem::NeverMatches(String::new()));
+                }
+                _ => {}
+            }
+            if let Segment::Parameter(_) | Segment::Greedy(_) = &segment {
+                let name = part.trim_start_matches('{').trim_end_matches('}').trim_end_matches('+');
+                if names.contains(&name) {
+                    return Err(PathProblem::Twice(name.to_owned()));
+                }
+                names.push(name);
+            }
+            segments.push(segment);
+        }
+        Ok(Self { segments })
+    }
+
+    /// The segments; a pattern that ends in `/` ends in an empty literal.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// Whether the last segment takes the rest of the path.
+    pub fn is_greedy(&self) -> bool {
+        matches!(self.segments.last(), Some(Segment::Greedy(_)))
+    }
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => write!(f, "/{text}")?,
+                Segment::Parameter(name) => write!(f, "/{{{name}}}")?,
+                Segment::Greedy(name) => write!(f, "/{{{name}+}}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse_segment(part: &str) -> Result<Segment, PathProblem> {
+    if let Some(inner) = part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
+        let (name, greedy) = match inner.strip_suffix('+') {
+            Some(name) => (name, true),
+            None => (inner, false),
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if name.is_empty() || !name.chars().all(plain) {
+            return Err(PathProblem::Name(name.to_owned()));
+        }
+        let name = name.to_owned();
+        return Ok(if greedy { Segment::Greedy(name) } else { Segment::Parameter(name) });
+    }
+    if part.contains(['{', '}']) {
+        return Err(PathProblem::Braces(part.to_owned()));
+    }
+    if part == "." || part == ".." {
+        return Err(PathProblem::NeverMatches(part.to_owned()));
+    }
+    match part.chars().find(|c| {
+        !c.is_ascii_graphic() || matches!(c, '?' | '#' | '"' | '<' | '>' | '\\' | '^' | '`' | '|')
+    }) {
+        Some(odd) => Err(PathProblem::Character(odd)),
+        None => Ok(Segment::Literal(part.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<&str, PathProblem>) {
+        let parsed = PathPattern::parse(text).map(|pattern| pattern.to_string());
+        assert_eq!(parsed, expected.map(str::to_owned), "{text}");
+    }
+
+    #[test]
+    fn patterns_round_trip() {
+        for text in ["/", "/orders", "/orders/", "/orders/{id}", "/f/{rest+}", "/a/{b}/c/{d+}"] {
+            check(text, Ok(text));
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_says_why() {
+        check("orders", Err(PathProblem::NoLeadingSlash));
+        check("/a{b}", Err(PathProblem::Braces("a{b}".into())));
+        check("/{}", Err(PathProblem::Name(String::new())));
+        check("/{a}/{a+}", Err(PathProblem::Twice("a".into())));
+        check("/{a+}/b", Err(PathProblem::GreedyNotLast("a".into())));
+        check("/a//b", Err(PathProblem::NeverMatches(String::new())));
+        check("/a/../b", Err(PathProblem::NeverMatches("..".into())));
+        check("/a b", Err(PathProblem::Character(' ')));
+    }
+}

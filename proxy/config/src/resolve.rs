@@ -1,0 +1,139 @@
+//! From the configuration as typed to the configuration as proven: names become what
+//! they name, texts are parsed, and every problem on the way is noted.
+
+use std::path::PathBuf;
+
+use crate::diagnostic::{Diagnostic, Place, Problems};
+use crate::document::{self, Document};
+use crate::gateway::{AccessLog, Admin, Gateway, Limits, Shutdown};
+use crate::read::{Either, Named};
+use crate::surroundings::Surroundings;
+
+mod address;
+mod api;
+mod files;
+mod listener;
+mod names;
+mod plugin_use;
+mod reachable;
+mod route;
+mod upstream;
+
+/// What a check needs beside what it checks.
+pub(crate) struct Resolver<'a> {
+    surroundings: &'a dyn Surroundings,
+    problems: &'a mut Problems,
+}
+
+impl Resolver<'_> {
+    fn problem(&mut self, place: &Place, message: impl Into<String>) {
+        self.problems.add(Diagnostic::at(place, message));
+    }
+
+    fn problem_with_help(&mut self, place: &Place, message: impl Into<String>, help: &str) {
+        self.problems.add(Diagnostic::at(place, message).with_help(help));
+    }
+}
+
+/// Resolves a whole configuration.
+pub(crate) fn gateway(
+    document: &Document,
+    surroundings: &dyn Surroundings,
+    problems: &mut Problems,
+) -> Option<Gateway> {
+    let mut resolver = Resolver { surroundings, problems };
+    let resolver = &mut resolver;
+    let admin = admin(document, resolver);
+    let listeners = listener::listeners(document, admin.as_ref(), resolver);
+    let upstreams = upstream::upstreams(&document.upstreams, resolver);
+    let mut plugins = plugin_use::plugin_uses(document, resolver);
+    let apis = api::apis(document, &upstreams, &mut plugins, resolver);
+    reachable::check(&apis, resolver);
+    Some(Gateway {
+        plugin_directory: plugin_directory(document, resolver),
+        listeners,
+        upstreams: upstreams.into_values(),
+        plugin_uses: plugins.finish(),
+        apis,
+        admin,
+        access_log: access_log(document),
+        limits: limits(&document.limits),
+        shutdown: Shutdown { grace: document.shutdown.grace.0 },
+        workers: document.workers.map(|workers| workers.0 as usize),
+        trusted_proxies: trusted_proxies(document, resolver),
+        state_directory: document
+            .state
+            .as_ref()
+            .map(|state| files::joined(&state.place, &state.value)),
+    })
+}
+
+fn plugin_directory(document: &Document, resolver: &mut Resolver<'_>) -> Option<PathBuf> {
+    let written = document.plugins.as_ref()?;
+    let path = files::joined(&written.place, &written.value);
+    if !resolver.surroundings.is_directory(&path) {
+        resolver.problem(&written.place, format!("there is no directory `{}`", path.display()));
+    }
+    Some(path)
+}
+
+fn admin(document: &Document, resolver: &mut Resolver<'_>) -> Option<Admin> {
+    match &document.admin {
+        Either::This(document::Off::Off) => None,
+        Either::That(table) => {
+            let address = address::to_bind(&table.address, resolver)?;
+            Some(Admin { address })
+        }
+    }
+}
+
+fn access_log(document: &Document) -> AccessLog {
+    match &document.access_log {
+        Either::This(document::AccessLogWord::Stdout) => AccessLog::Stdout,
+        Either::This(document::AccessLogWord::Off) => AccessLog::Off,
+        Either::That(table) => AccessLog::File(files::joined(&table.file.place, &table.file.value)),
+    }
+}
+
+fn limits(written: &document::Limits) -> Limits {
+    Limits {
+        header_bytes: written.header_bytes.in_memory(),
+        header_count: written.header_count.0 as usize,
+        target_bytes: written.target_bytes.in_memory(),
+        header_timeout: written.header_timeout.0,
+        body_timeout: written.body_timeout.0,
+        keep_alive: written.keep_alive.0,
+        held_body_bytes: written.held_body_bytes.0,
+    }
+}
+
+fn trusted_proxies(document: &Document, resolver: &mut Resolver<'_>) -> Vec<ipnet::IpNet> {
+    let mut networks = Vec::new();
+    for text in document.trusted_proxies.iter().flatten() {
+        let address = text.value.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
+        match text.value.parse::<ipnet::IpNet>().or(address) {
+            Ok(network) => networks.push(network),
+            Err(_) => {
+                let message = format!("`{}` is no network", text.value);
+                resolver.problem_with_help(
+                    &text.place,
+                    message,
+                    "write it as `10.0.0.0/8` or `10.0.0.1`",
+                );
+            }
+        }
+    }
+    networks
+}
+
+/// Notes names that no metric or command line could hold.
+fn check_names<T>(kind: &str, named: &Named<T>, resolver: &mut Resolver<'_>) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    for entry in &named.entries {
+        if entry.name.is_empty() || !entry.name.chars().all(plain) {
+            let message = format!("`{}` cannot name {kind}", entry.name);
+            let help = "names hold letters, digits, `_`, `-` and `.`";
+            resolver.problem_with_help(&entry.place, message, help);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! `[apis.NAME]`: hosts, base path, and what its routes take where they are silent.
+
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+use super::names::Names;
+use super::plugin_use::PluginUses;
+use super::{Resolver, check_names, route};
+use crate::document::{self, Document, OneOrMany, Text};
+use crate::gateway::{Access, Api, HostPattern, Role, Upstream, Use};
+use crate::path::{PathPattern, Segment};
+use crate::read::Either;
+
+/// A key of a route that may be inherited.
+#[derive(Debug, Clone)]
+pub(super) enum Choice<T> {
+    /// Nobody wrote it.
+    Absent,
+    /// It was written, and a problem was noted.
+    Broken,
+    /// It is this.
+    Is(T),
+}
+
+impl<T: Clone> Choice<T> {
+    /// What was resolved, if anything was written.
+    pub(super) fn of(written: Option<Option<T>>) -> Self {
+        match written {
+            None => Self::Absent,
+            Some(None) => Self::Broken,
+            Some(Some(value)) => Self::Is(value),
+        }
+    }
+
+    /// This, or the inherited where nobody wrote it.
+    pub(super) fn or(self, inherited: &Self) -> Self {
+        if let Self::Absent = self { inherited.clone() } else { self }
+    }
+
+    /// This, in a table with a broken key: absence may be that key's.
+    pub(super) fn in_doubt(self) -> Self {
+        if let Self::Absent = self { Self::Broken } else { self }
+    }
+}
+
+/// What the routes of an API take where they are silent.
+pub(super) struct Inherited {
+    pub(super) base_path: String,
+    pub(super) access: Choice<Access>,
+    pub(super) validators: Vec<Use>,
+    pub(super) request_transforms: Vec<Use>,
+    pub(super) response_transforms: Vec<Use>,
+    pub(super) upstream: Choice<Arc<Upstream>>,
+    pub(super) body_limit: u64,
+}
+
+pub(super) fn apis(
+    document: &Document,
+    upstreams: &Names<Arc<Upstream>>,
+    plugins: &mut PluginUses,
+    resolver: &mut Resolver<'_>,
+) -> Vec<Api> {
+    check_names("an api", &document.apis, resolver);
+    let top = access(document.authorizer.as_ref(), plugins, resolver);
+    let top = if document.whole { top } else { top.in_doubt() };
+    let mut apis = Vec::new();
+    for entry in &document.apis.entries {
+        let Some(written) = &entry.value else { continue };
+        let inherited = inherited(written, &top, upstreams, plugins, resolver);
+        let mut routes = Vec::new();
+        for entry in &written.routes.entries {
+            routes.extend(route::route(entry, &inherited, upstreams, plugins, resolver));
+        }
+        let hosts = written.hosts.iter().flatten();
+        let hosts = hosts.filter_map(|text| host(text, resolver)).collect();
+        if written.hosts.as_ref().is_some_and(Vec::is_empty) {
+            let message = "an empty list of hosts answers to none";
+            let help = "leave `hosts` out to answer to all";
+            resolver.problem_with_help(&entry.place, message, help);
+        }
+        let base_path = inherited.base_path;
+        apis.push(Api { name: entry.name.clone(), hosts, base_path, routes });
+    }
+    apis
+}
+
+fn inherited(
+    written: &document::Api,
+    top: &Choice<Access>,
+    upstreams: &Names<Arc<Upstream>>,
+    plugins: &mut PluginUses,
+    resolver: &mut Resolver<'_>,
+) -> Inherited {
+    let upstream = upstream(written.upstream.as_ref(), upstreams, resolver);
+    let own = access(written.authorizer.as_ref(), plugins, resolver);
+    let requests = written.request_transforms.as_ref();
+    let responses = written.response_transforms.as_ref();
+    Inherited {
+        base_path: base_path(written.base_path.as_ref(), resolver),
+        access: if written.whole { own } else { own.in_doubt() }.or(top),
+        validators: validators(written.validate.as_ref(), plugins, resolver).unwrap_or_default(),
+        request_transforms: uses(Role::RequestTransform, requests, plugins, resolver)
+            .unwrap_or_default(),
+        response_transforms: uses(Role::ResponseTransform, responses, plugins, resolver)
+            .unwrap_or_default(),
+        upstream: if written.whole { upstream } else { upstream.in_doubt() },
+        body_limit: written.body_limit.0,
+    }
+}
+
+/// Who decides, as written at one level.
+pub(super) fn access(
+    written: Option<&document::Use>,
+    plugins: &mut PluginUses,
+    resolver: &mut Resolver<'_>,
+) -> Choice<Access> {
+    let resolved = written.map(|written| match written {
+        Either::This(name) if name.value == "none" => Some(Access::Open),
+        written => plugins.refer(Role::Authorizer, written, resolver).map(Access::By),
+    });
+    Choice::of(resolved)
+}
+
+/// Who answers, as written at one level.
+pub(super) fn upstream(
+    written: Option<&Text>,
+    upstreams: &Names<Arc<Upstream>>,
+    resolver: &mut Resolver<'_>,
+) -> Choice<Arc<Upstream>> {
+    Choice::of(written.map(|name| upstreams.find(&name.value, &name.place, resolver)))
+}
+
+/// The validators, as written at one level.
+pub(super) fn validators(
+    written: Option<&OneOrMany>,
+    plugins: &mut PluginUses,
+    resolver: &mut Resolver<'_>,
+) -> Option<Vec<Use>> {
+    match written? {
+        Either::This(one) => {
+            Some(plugins.refer(Role::Validator, one, resolver).into_iter().collect())
+        }
+        Either::That(many) => uses(Role::Validator, Some(many), plugins, resolver),
+    }
+}
+
+/// A list of plugin uses, as written at one level.
+pub(super) fn uses(
+    role: Role,
+    written: Option<&Vec<document::Use>>,
+    plugins: &mut PluginUses,
+    resolver: &mut Resolver<'_>,
+) -> Option<Vec<Use>> {
+    let each = written?.iter();
+    Some(each.filter_map(|written| plugins.refer(role, written, resolver)).collect())
+}
+
+/// The path before every route's, without a slash at its end.
+fn base_path(written: Option<&Text>, resolver: &mut Resolver<'_>) -> String {
+    let Some(text) = written else { return String::new() };
+    let parsed = PathPattern::parse(&text.value).map_err(|problem| problem.to_string());
+    let literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
+    let problem = match parsed {
+        Ok(pattern) if pattern.segments().iter().all(literal) => None,
+        Ok(_) => Some("a base path has no parameters".to_owned()),
+        Err(problem) => Some(problem),
+    };
+    if let Some(problem) = problem {
+        resolver.problem(&text.place, problem);
+        return String::new();
+    }
+    text.value.trim_end_matches('/').to_owned()
+}
+
+fn host(text: &Text, resolver: &mut Resolver<'_>) -> Option<HostPattern> {
+    let written = text.value.to_ascii_lowercase();
+    let (wildcard, name) = match written.strip_prefix("*.") {
+        Some(suffix) => (true, suffix),
+        None => (false, written.as_str()),
+    };
+    let label = |label: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        !label.is_empty() && label.chars().all(plain)
+    };
+    let bracketed = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    let ipv6 = !wildcard && bracketed.is_some_and(|name| name.parse::<Ipv6Addr>().is_ok());
+    if ipv6 || name.split('.').all(label) {
+        let name = name.to_owned();
+        return Some(if wildcard { HostPattern::Wildcard(name) } else { HostPattern::Exact(name) });
+    }
+    let help = if written.contains("://") || written.contains('/') {
+        "a host is written without scheme and path"
+    } else if written.contains('*') {
+        "`*` stands for one whole label at the start: `*.example.com`"
+    } else if written.contains(':') {
+        "a host is written without a port"
+    } else if !written.is_ascii() {
+        "write international names in their ASCII form, `xn--…`"
+    } else {
+        "write it as `api.example.com`"
+    };
+    resolver.problem_with_help(&text.place, format!("`{}` is no host", text.value), help);
+    None
+}

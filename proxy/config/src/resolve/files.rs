@@ -1,0 +1,105 @@
+//! Files the configuration names, and what is read from them at load.
+
+use std::path::PathBuf;
+
+use super::Resolver;
+use crate::diagnostic::Place;
+use crate::document::{self, FilePath};
+use crate::gateway::{IssuerKeys, SecretGrant};
+use crate::secret::Secret;
+
+/// A path as the process sees it.
+pub(super) fn joined(place: &Place, path: &str) -> PathBuf {
+    place.directory().join(path)
+}
+
+/// The path of a file that must be there.
+pub(super) fn existing(written: &FilePath, resolver: &mut Resolver<'_>) -> PathBuf {
+    let path = joined(&written.place, &written.value);
+    if !resolver.surroundings.is_file(&path) {
+        resolver.problem(&written.place, format!("there is no file `{}`", path.display()));
+    }
+    path
+}
+
+/// The content of a file.
+fn content(written: &FilePath, resolver: &mut Resolver<'_>) -> Option<Vec<u8>> {
+    let path = joined(&written.place, &written.value);
+    match resolver.surroundings.read(&path) {
+        Ok(content) => Some(content),
+        Err(error) => {
+            let message = format!("`{}` cannot be read: {error}", path.display());
+            resolver.problem(&written.place, message);
+            None
+        }
+    }
+}
+
+/// Reads a secret from where it is kept.
+pub(super) fn secret(
+    written: &document::Secret,
+    resolver: &mut Resolver<'_>,
+) -> Option<SecretGrant> {
+    let (place, bytes) = match (&written.env, &written.file) {
+        (Some(variable), None) => {
+            let value = resolver.surroundings.variable(&variable.value);
+            if value.is_none() {
+                let message = format!("environment variable `{}` is not set", variable.value);
+                resolver.problem(&variable.place, message);
+            }
+            (&variable.place, value?)
+        }
+        (None, Some(file)) => (&file.place, without_line_end(content(file, resolver)?)),
+        _ => {
+            if written.whole {
+                let message = "a secret has one of `env` and `file`";
+                resolver.problem(&written.place, message);
+            }
+            return None;
+        }
+    };
+    if bytes.is_empty() {
+        resolver.problem(place, "this secret is empty");
+        return None;
+    }
+    Some(SecretGrant { secret: Secret::new(bytes), reveal: written.reveal })
+}
+
+fn without_line_end(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    bytes
+}
+
+/// Reads the keys of an issuer.
+pub(super) fn issuer_keys(written: &FilePath, resolver: &mut Resolver<'_>) -> Option<IssuerKeys> {
+    let bytes = content(written, resolver)?;
+    let path = joined(&written.place, &written.value);
+    let problem = match serde_json::from_slice::<serde_json::Value>(&bytes) {
+        Ok(jwks) if jwks.get("keys").is_some_and(serde_json::Value::is_array) => {
+            return Some(IssuerKeys::File { path, jwks });
+        }
+        Ok(_) => "it has no list `keys`".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let message = format!("`{}` is no JSON Web Key Set: {problem}", path.display());
+    resolver.problem(&written.place, message);
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_end_is_no_part_of_a_secret() {
+        assert_eq!(without_line_end(b"a\n".to_vec()), b"a");
+        assert_eq!(without_line_end(b"a\r\n".to_vec()), b"a");
+        assert_eq!(without_line_end(b"a\n\n".to_vec()), b"a\n");
+        assert_eq!(without_line_end(b"a ".to_vec()), b"a ");
+    }
+}

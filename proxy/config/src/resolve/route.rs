@@ -1,0 +1,265 @@
+//! `[apis.NAME.routes."METHOD /path"]`.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+use super::Resolver;
+use super::api::{self, Choice, Inherited};
+use super::names::Names;
+use super::plugin_use::PluginUses;
+use crate::diagnostic::Place;
+use crate::document::{self, Respond, Rewrite, Text};
+use crate::gateway::{Access, Integration, PathRewrite, Role, Route, RouteMatch, Upstream};
+use crate::path::{PathPattern, Segment};
+use crate::read::NamedEntry;
+use crate::suggest;
+
+/// Methods people route; others are taken unless they look like one of these.
+const METHODS: &[&str] = &[
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "DELETE",
+    "PATCH",
+    "OPTIONS",
+    "TRACE",
+    "ANY",
+    "QUERY",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
+    "REPORT",
+    "SEARCH",
+    "PURGE",
+    "LINK",
+    "UNLINK",
+];
+
+/// Headers that frame a message, which is the gateway's own work.
+const FRAMING: &[&str] = &["connection", "content-length", "transfer-encoding", "upgrade"];
+
+/// Checks a whole route before giving up on it, so that one run shows every problem.
+pub(super) fn route(
+    entry: &NamedEntry<document::Route>,
+    inherited: &Inherited,
+    upstreams: &Names<Arc<Upstream>>,
+    plugins: &mut PluginUses,
+    resolver: &mut Resolver<'_>,
+) -> Option<Route> {
+    let matches = matches(&entry.name, &entry.place, &inherited.base_path, resolver);
+    let written = entry.value.as_ref()?;
+    let access = access(entry, written, inherited, plugins, resolver);
+    let validators = api::validators(written.validate.as_ref(), plugins, resolver);
+    let requests = written.request_transforms.as_ref();
+    let requests = api::uses(Role::RequestTransform, requests, plugins, resolver);
+    let responses = written.response_transforms.as_ref();
+    let responses = api::uses(Role::ResponseTransform, responses, plugins, resolver);
+    let prefix = matches.as_ref().map(|matches| literal_prefix(matches, &inherited.base_path));
+    let rewrite = written.rewrite.as_ref();
+    let rewrite = rewrite.map(|rewrite| path_rewrite(rewrite, prefix.as_deref(), resolver));
+    let upstream = api::upstream(written.upstream.as_ref(), upstreams, resolver);
+    let integration = integration(entry, written, (upstream, rewrite), inherited, resolver);
+    Some(Route {
+        key: entry.name.clone(),
+        place: entry.place.clone(),
+        matches: matches?,
+        access: access?,
+        validators: validators.unwrap_or_else(|| inherited.validators.clone()),
+        request_transforms: requests.unwrap_or_else(|| inherited.request_transforms.clone()),
+        response_transforms: responses.unwrap_or_else(|| inherited.response_transforms.clone()),
+        integration: integration?,
+        body_limit: written.body_limit.map_or(inherited.body_limit, |limit| limit.0),
+    })
+}
+
+fn matches(
+    key: &str,
+    place: &Place,
+    base_path: &str,
+    resolver: &mut Resolver<'_>,
+) -> Option<RouteMatch> {
+    if key == "$default" {
+        return Some(RouteMatch::Default);
+    }
+    let Some((method_text, path)) = key.split_once(' ') else {
+        let help = "routes are keyed by `METHOD /path`, `ANY /path` or `$default`";
+        resolver.problem_with_help(place, format!("`{key}` is no route"), help);
+        return None;
+    };
+    let method = method(method_text, place, resolver);
+    // The route's own path first: its problem is not that of the base path's.
+    let pattern = PathPattern::parse(path).and_then(|own| {
+        if base_path.is_empty() {
+            Ok(own)
+        } else {
+            PathPattern::parse(&format!("{base_path}{path}"))
+        }
+    });
+    match pattern {
+        Ok(pattern) => Some(RouteMatch::Path { method: method?, pattern }),
+        Err(problem) => {
+            resolver.problem(place, problem.to_string());
+            None
+        }
+    }
+}
+
+/// The method; `Some(None)` is any.
+fn method(text: &str, place: &Place, resolver: &mut Resolver<'_>) -> Option<Option<Method>> {
+    let upper = text.to_ascii_uppercase();
+    if text == "ANY" {
+        return Some(None);
+    }
+    if METHODS.contains(&text) {
+        return Method::from_bytes(text.as_bytes()).ok().map(Some);
+    }
+    let help = if METHODS.contains(&upper.as_str()) {
+        format!("methods are written in upper case: `{upper}`")
+    } else if text == "CONNECT" {
+        "CONNECT asks for a tunnel, which a gateway does not open".to_owned()
+    } else if let Some(near) = suggest::nearest(text, METHODS.iter().copied()) {
+        format!("did you mean `{near}`?")
+    } else if text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') && !text.is_empty() {
+        return Method::from_bytes(text.as_bytes()).ok().map(Some);
+    } else {
+        "methods are written as `GET`; `ANY` stands for all".to_owned()
+    };
+    resolver.problem_with_help(place, format!("`{text}` is no method"), &help);
+    None
+}
+
+fn access(
+    entry: &NamedEntry<document::Route>,
+    written: &document::Route,
+    inherited: &Inherited,
+    plugins: &mut PluginUses,
+    resolver: &mut Resolver<'_>,
+) -> Option<Access> {
+    let own = api::access(written.authorizer.as_ref(), plugins, resolver);
+    let own = if written.whole { own } else { own.in_doubt() };
+    match own.or(&inherited.access) {
+        Choice::Is(access) => Some(access),
+        Choice::Broken => None,
+        Choice::Absent => {
+            let message = format!("route `{}` has no authorizer", entry.name);
+            let help = "name one, or open it on purpose with `authorizer = \"none\"`";
+            resolver.problem_with_help(&entry.place, message, help);
+            None
+        }
+    }
+}
+
+fn integration(
+    entry: &NamedEntry<document::Route>,
+    written: &document::Route,
+    (upstream, rewrite): (Choice<Arc<Upstream>>, Option<PathRewrite>),
+    inherited: &Inherited,
+    resolver: &mut Resolver<'_>,
+) -> Option<Integration> {
+    if let Some(respond) = &written.respond {
+        if let Some(upstream) = &written.upstream {
+            let message = "a route has one of `upstream` and `respond`";
+            resolver.problem(&upstream.place, message);
+        }
+        if let Some(rewrite) = &written.rewrite {
+            let message = "a route with `respond` forwards nothing, so no path can be rewritten";
+            resolver.problem(&rewrite.place, message);
+        }
+        return fixed(respond, resolver);
+    }
+    let upstream = if written.whole { upstream } else { upstream.in_doubt() };
+    match upstream.or(&inherited.upstream) {
+        Choice::Is(upstream) => {
+            Some(Integration::Proxy { upstream, path: rewrite.unwrap_or(PathRewrite::Keep) })
+        }
+        Choice::Broken => None,
+        Choice::Absent => {
+            let message = format!("nobody answers route `{}`", entry.name);
+            let help = "name an `upstream`, or `respond`";
+            resolver.problem_with_help(&entry.place, message, help);
+            None
+        }
+    }
+}
+
+fn fixed(written: &Respond, resolver: &mut Resolver<'_>) -> Option<Integration> {
+    let code = written.status.value.0;
+    let body = written.body.as_ref();
+    if let (204 | 304, Some(body)) = (code, body.filter(|body| !body.value.is_empty())) {
+        resolver.problem(&body.place, format!("a response of status {code} has no body"));
+    }
+    let mut headers = Vec::new();
+    for entry in &written.headers.entries {
+        let name = HeaderName::try_from(entry.name.as_str()).ok();
+        match &name {
+            None => resolver.problem(&entry.place, format!("`{}` is no header", entry.name)),
+            Some(name) if FRAMING.contains(&name.as_str()) => {
+                let message = format!("header `{name}` is the gateway's own to write");
+                resolver.problem(&entry.place, message);
+            }
+            Some(_) => {}
+        }
+        let Some(text) = &entry.value else { continue };
+        let value = HeaderValue::from_str(&text.value).ok();
+        if value.is_none() {
+            resolver.problem(&text.place, "a header cannot hold this");
+        }
+        headers.extend(name.zip(value));
+    }
+    let status = u16::try_from(code).ok().and_then(|code| StatusCode::from_u16(code).ok());
+    let body = body.map(|body| body.value.clone()).unwrap_or_default();
+    Some(Integration::Fixed { status: status?, headers, body })
+}
+
+/// The whole segments that every path of the route starts with.
+fn literal_prefix(matches: &RouteMatch, base_path: &str) -> String {
+    let RouteMatch::Path { pattern, .. } = matches else { return base_path.to_owned() };
+    let mut prefix = String::new();
+    for segment in pattern.segments() {
+        let Segment::Literal(text) = segment else { break };
+        prefix.push('/');
+        prefix.push_str(text);
+    }
+    prefix
+}
+
+fn path_rewrite(
+    written: &Rewrite,
+    prefix: Option<&str>,
+    resolver: &mut Resolver<'_>,
+) -> PathRewrite {
+    let strip = rewrite_prefix(written.strip_prefix.as_ref(), resolver);
+    let add = rewrite_prefix(written.add_prefix.as_ref(), resolver);
+    if let (Some(text), Some(prefix)) = (&written.strip_prefix, prefix) {
+        let rest = prefix.strip_prefix(strip.as_str());
+        if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            let message = format!("paths of this route do not start with `{strip}`");
+            let help = format!("they start with `{prefix}`");
+            resolver.problem_with_help(&text.place, message, &help);
+        }
+    }
+    if strip.is_empty() && add.is_empty() {
+        return PathRewrite::Keep;
+    }
+    PathRewrite::ReplacePrefix { strip, add }
+}
+
+/// A prefix of whole segments, without a slash at its end.
+fn rewrite_prefix(written: Option<&Text>, resolver: &mut Resolver<'_>) -> String {
+    let Some(text) = written.filter(|text| !text.value.is_empty()) else { return String::new() };
+    match PathPattern::parse(&text.value) {
+        Err(problem) => resolver.problem(&text.place, problem.to_string()),
+        Ok(pattern) => {
+            if pattern.segments().iter().any(|s| !matches!(s, Segment::Literal(_))) {
+                resolver.problem(&text.place, "a prefix has no parameters");
+            }
+        }
+    }
+    text.value.trim_end_matches('/').to_owned()
+}

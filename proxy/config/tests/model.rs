@@ -1,0 +1,223 @@
+//! What a configuration that names every key becomes, and what an almost empty one does.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it cannot go on")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use portcullis_config::{
+    Access, AccessLog, Balance, Gateway, HashKey, HostPattern, HostRewrite, Integration, Isolation,
+    OnFault, PathRewrite, Process, Role, RouteMatch, Surroundings, TlsVersion, UpstreamProtocol,
+    load, parse, parse_within, reference, schema,
+};
+
+/// The files of a folder, and the variable `HMAC`.
+struct Variables;
+
+impl Surroundings for Variables {
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        (name == "HMAC").then(|| b"shared".to_vec())
+    }
+
+    fn read(&self, file: &Path) -> std::io::Result<Vec<u8>> {
+        Process.read(file)
+    }
+
+    fn is_file(&self, file: &Path) -> bool {
+        Process.is_file(file)
+    }
+
+    fn is_directory(&self, directory: &Path) -> bool {
+        Process.is_directory(directory)
+    }
+}
+
+fn whole() -> (tempfile::TempDir, Gateway) {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["cert.pem", "key.pem", "other.pem", "other-key.pem", "ca.pem"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    std::fs::write(folder.path().join("secret"), "bytes\n").unwrap();
+    std::fs::write(folder.path().join("jwks.json"), r#"{"keys":[]}"#).unwrap();
+    let more = "[upstreams.more]\nendpoints = ['more:80']\nbalance = 'power-of-two'";
+    std::fs::write(folder.path().join("more.toml"), more).unwrap();
+    std::fs::create_dir(folder.path().join("plugins")).unwrap();
+    let text = include_str!("whole.toml");
+    let gateway = match parse_within(text, "whole.toml", folder.path(), &Variables) {
+        Ok(gateway) => gateway,
+        Err(problems) => panic!("{problems}"),
+    };
+    (folder, gateway)
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn the_process_is_as_written() {
+    let (folder, gateway) = whole();
+
+    assert_eq!(gateway.plugin_directory, Some(folder.path().join("plugins")));
+    assert_eq!(gateway.state_directory, Some(folder.path().join("state")));
+    assert_eq!(gateway.workers, Some(4));
+    assert_eq!(gateway.trusted_proxies.len(), 2);
+    assert_eq!(gateway.admin.unwrap().address.port(), 9000);
+    assert_eq!(gateway.access_log, AccessLog::File(folder.path().join("access.log")));
+    assert_eq!(gateway.shutdown.grace, Duration::ZERO);
+    let limits = gateway.limits;
+    assert_eq!((limits.header_bytes, limits.header_count, limits.target_bytes), (16384, 50, 4096));
+    assert_eq!(
+        (limits.header_timeout, limits.body_timeout, limits.keep_alive),
+        (seconds(5), seconds(30), seconds(20))
+    );
+    assert_eq!(limits.held_body_bytes, 1 << 30);
+}
+
+#[test]
+fn listeners_are_as_written() {
+    let (folder, gateway) = whole();
+
+    let [public, plain] = &gateway.listeners[..] else { panic!("two listeners") };
+    assert_eq!((public.name.as_str(), public.redirect_to_https), ("public", None));
+    let tls = public.tls.as_ref().unwrap();
+    assert_eq!(tls.certificates[0].certificate, folder.path().join("cert.pem"));
+    assert_eq!(tls.certificates[1].key, folder.path().join("other-key.pem"));
+    assert_eq!(tls.client_ca, Some(folder.path().join("ca.pem")));
+    assert_eq!((tls.minimum, tls.http2), (TlsVersion::V1_3, false));
+    assert_eq!((plain.address.port(), plain.redirect_to_https), (8080, Some(8443)));
+}
+
+#[test]
+fn upstreams_are_as_written() {
+    let (_folder, gateway) = whole();
+
+    let [orders, plain, secure, more] = &gateway.upstreams[..] else { panic!("four upstreams") };
+    assert_eq!((orders.endpoints[0].host.as_str(), orders.endpoints[0].weight), ("10.0.0.7", 1));
+    assert_eq!((orders.endpoints[1].host.as_str(), orders.endpoints[1].weight), ("::1", 2));
+    let key = HashKey::Header("x-user".parse().unwrap());
+    assert_eq!(orders.balance, Balance::ConsistentHash(key));
+    let tls = orders.tls.as_ref().unwrap();
+    assert!(tls.ca.is_some() && tls.client_certificate.is_some());
+    assert_eq!(tls.name.as_deref(), Some("orders"));
+    assert_eq!(orders.protocol, UpstreamProtocol::Http2);
+    assert_eq!(orders.host, HostRewrite::Literal("orders.internal".parse().unwrap()));
+    let timeouts = orders.timeouts;
+    assert_eq!((timeouts.connect, timeouts.first_byte), (seconds(1), seconds(2)));
+    assert_eq!((timeouts.idle, timeouts.total), (seconds(3), Some(seconds(4))));
+    assert_eq!(timeouts.keep_alive, seconds(5));
+    assert_eq!((orders.retries, orders.resolve_every), (3, seconds(90)));
+    let check = orders.health_check.as_ref().unwrap();
+    assert_eq!((check.path.as_str(), check.interval), ("/healthz", seconds(10)));
+    assert_eq!((check.timeout, check.healthy_after, check.unhealthy_after), (seconds(1), 1, 5));
+    assert_eq!((&plain.balance, &plain.host), (&Balance::LeastConnections, &HostRewrite::Endpoint));
+    assert_eq!((plain.protocol, plain.retries), (UpstreamProtocol::Http1, 1));
+    assert_eq!(
+        (&secure.host, secure.protocol),
+        (&HostRewrite::Preserve, UpstreamProtocol::Negotiate)
+    );
+    assert_eq!(more.balance, Balance::PowerOfTwo);
+}
+
+#[test]
+fn plugin_uses_are_as_written() {
+    let (_folder, gateway) = whole();
+
+    let [partners, orders, headers, unused] = &gateway.plugin_uses[..] else { panic!("four uses") };
+    assert_eq!((partners.plugin.as_str(), partners.plugin_place.text()), ("jwt", "\"jwt\""));
+    assert_eq!(partners.settings["audience"][0], "orders");
+    assert_eq!(partners.settings_places["/audience/0"].text(), "\"orders\"");
+    assert_eq!(partners.isolation, Some(Isolation::Reuse(7)));
+    assert_eq!((partners.cache, partners.on_fault), (Some(seconds(300)), OnFault::Deny));
+    let grants = &partners.grants;
+    assert_eq!(grants.secrets["hmac"].secret.expose(), b"shared");
+    assert_eq!(grants.secrets["key"].secret.expose(), b"bytes");
+    assert!(grants.secrets["hmac"].reveal && !grants.secrets["key"].reveal);
+    assert!(grants.issuers.contains_key("https://login.example.com/"));
+    assert!(grants.random && grants.clock);
+    let budget = partners.budget;
+    assert_eq!((budget.wall_time, budget.cpu_time), (seconds(2), Duration::from_millis(50)));
+    assert_eq!((budget.memory_bytes, budget.output_bytes), (32 << 20, 2048));
+    assert_eq!((budget.instances, budget.breaker_after, budget.breaker_pause), (8, 0, seconds(60)));
+    assert_eq!((orders.isolation, orders.on_fault), (Some(Isolation::Reuse(1000)), OnFault::Skip));
+    assert_eq!(orders.budget.output_bytes, 1 << 20);
+    assert_eq!(headers.roles, [Role::RequestTransform, Role::ResponseTransform]);
+    assert_eq!(
+        (headers.isolation, headers.budget.output_bytes),
+        (Some(Isolation::Fresh), 16 << 20)
+    );
+    assert!(unused.roles.is_empty());
+}
+
+#[test]
+fn routes_inherit_what_they_do_not_write() {
+    let (_folder, gateway) = whole();
+
+    let [api, other] = &gateway.apis[..] else { panic!("two apis") };
+    let hosts =
+        [HostPattern::Exact("api.example.com".into()), HostPattern::Wildcard("example.org".into())];
+    assert_eq!((&api.hosts[..], api.base_path.as_str()), (&hosts[..], "/v1"));
+    let [get, post, default] = &api.routes[..] else { panic!("three routes") };
+    let RouteMatch::Path { method, pattern } = &get.matches else { panic!("a path") };
+    assert_eq!(
+        (method.as_ref().unwrap().as_str(), pattern.to_string()),
+        ("GET", "/v1/orders/{id}".into())
+    );
+    let Access::By(by) = &get.access else { panic!("an authorizer") };
+    assert_eq!((by.plugin.0, by.argument.as_deref()), (0, Some("orders")));
+    assert_eq!(
+        (get.validators.len(), get.request_transforms.len(), get.body_limit),
+        (1, 1, 1 << 20)
+    );
+    assert!(
+        matches!(&get.integration, Integration::Proxy { upstream, path: PathRewrite::Keep } if upstream.name == "orders")
+    );
+    assert_eq!(post.access, Access::Open);
+    assert_eq!(post.validators[0].argument.as_deref(), Some("body"));
+    assert_eq!((post.request_transforms.len(), post.response_transforms.len()), (0, 1));
+    assert_eq!(post.body_limit, 100);
+    let Integration::Proxy { upstream, path } = &post.integration else { panic!("an upstream") };
+    let rewrite = PathRewrite::ReplacePrefix { strip: "/v1".into(), add: "/api".into() };
+    assert_eq!((upstream.name.as_str(), path), ("plain", &rewrite));
+    assert_eq!(default.matches, RouteMatch::Default);
+    let Integration::Fixed { status, headers, body } = &default.integration else {
+        panic!("fixed")
+    };
+    assert_eq!((status.as_u16(), headers.len(), body.as_str()), (404, 1, "no such order"));
+    assert_eq!(other.routes[0].body_limit, 16 << 30);
+    assert!(matches!(&other.routes[0].matches, RouteMatch::Path { method: None, .. }));
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let text = "[listeners.a]\naddress = 'localhost:80'\ntls.certificate = 'Cargo.toml'\ntls.key = 'Cargo.toml'";
+    let gateway = parse(text, "p.toml", Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+
+    assert_eq!(gateway.admin.unwrap().address.to_string(), "127.0.0.1:9901");
+    assert_eq!(gateway.access_log, AccessLog::Stdout);
+    assert_eq!((gateway.limits.header_bytes, gateway.shutdown.grace), (32 << 10, seconds(30)));
+    let tls = gateway.listeners[0].tls.as_ref().unwrap();
+    assert_eq!((tls.minimum, tls.http2), (TlsVersion::V1_2, true));
+    let off = "admin = 'off'\naccess_log = 'off'\nlisteners.a.address = '127.0.0.1:0'";
+    let gateway = parse(off, "p.toml", Path::new("")).unwrap();
+    assert_eq!((gateway.admin, gateway.access_log), (None, AccessLog::Off));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_diagnostic() {
+    let problems = load(&PathBuf::from("/nonexistent/p.toml")).unwrap_err();
+
+    assert!(problems.to_string().starts_with("error: this file cannot be read"), "{problems}");
+}
+
+#[test]
+fn schema_and_reference_name_every_key_of_the_whole_file() {
+    let schema = schema().to_string();
+    let reference = reference();
+
+    for line in include_str!("whole.toml").lines() {
+        let Some((key, _)) = line.split_once(" = ") else { continue };
+        assert!(schema.contains(&format!("\"{key}\"")), "{key}");
+        assert!(reference.contains(&format!("`{key}`")), "{key}");
+    }
+}

@@ -1,0 +1,41 @@
+//! Decides about one exchange: who may make the request, whether it is what its
+//! route promises, what the upstream sees of it and what the client sees of the
+//! answer.
+//!
+//! ```text
+//!            receive ─▶ route ─▶ authorize ─▶ validate ─▶ transform_request ─▶ upstream
+//! client ◀──────────────────────────────────────────── transform_response ◀──┘
+//! ```
+//!
+//! This crate must not know sockets, clocks, Pingora or wasmtime: what it needs of
+//! them are the ports [`Incoming`] and [`Plugins`]. A decision is therefore a
+//! function of its arguments, and is tested without a gateway.
+
+mod admitted;
+mod edit;
+mod incoming;
+mod phase;
+mod pipeline;
+mod plugins;
+mod policy;
+mod record;
+mod rejection;
+mod route_table;
+mod view;
+
+pub use admitted::{Admitted, Answer, Forward, Outgoing};
+pub use edit::{
+    BodyAccess, EditProblem, RequestEdit, ResponseEdit, apply_to_request, apply_to_response,
+};
+pub use incoming::{Arrival, BodyFault, HeldBody, Incoming, Scheme, TlsFacts};
+pub use phase::canonical::{CanonicalPath, PathProblem};
+pub use pipeline::{Answered, Pipeline, ResponseNeed};
+pub use plugins::{
+    AuthorizerAnswer, BodyMode, CacheUse, Call, Denial, Grant, Identity, PluginFault, Plugins,
+    Reads, Reason, RequestOutcome, ResponseCall, ResponseOutcome, Statement, StatementEffect,
+    Value, Violation,
+};
+pub use record::{Decision, Record};
+pub use rejection::{MalformedRequest, Rejection, UpstreamFailure};
+pub use route_table::{NotFound, RouteId, RouteTable, ServedRoute};
+pub use view::{RouteFacts, View, ViewParts};

@@ -1,0 +1,76 @@
+//! Asks who the caller is and whether the request may go on.
+
+use http::{HeaderName, HeaderValue};
+use portcullis_config::{Access, Role, Use};
+
+use crate::incoming::Incoming;
+use crate::phase::hold::hold;
+use crate::phase::route::Routed;
+use crate::plugins::{Call, Identity, Plugins};
+use crate::policy;
+use crate::record::Record;
+use crate::rejection::Rejection;
+use crate::view::{Subject, View};
+
+/// A request whose caller may make it.
+#[derive(Debug)]
+pub(crate) struct Authorized {
+    routed: Routed,
+    identity: Option<Identity>,
+    response_headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Authorized {
+    /// The request and its route.
+    pub(crate) fn routed(&self) -> &Routed {
+        &self.routed
+    }
+
+    /// What plugins may know of it beside its bytes.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject { identity: self.identity.as_ref(), ..self.routed.subject() }
+    }
+
+    /// The request, its caller (none only on a route that the configuration opened
+    /// on purpose) and the headers that the authorizer wants on the response.
+    pub(crate) fn into_parts(self) -> (Routed, Option<Identity>, Vec<(HeaderName, HeaderValue)>) {
+        (self.routed, self.identity, self.response_headers)
+    }
+}
+
+/// Asks the route's authorizer, unless the configuration opened the route.
+///
+/// Fails closed: an authorizer that faults has not allowed the request.
+pub(crate) async fn authorize<I: Incoming>(
+    routed: Routed,
+    plugins: &impl Plugins,
+    incoming: &mut I,
+    record: &mut Record,
+) -> Result<Authorized, Rejection> {
+    let authorizer: &Use = match &routed.route().access {
+        Access::Open => {
+            return Ok(Authorized { routed, identity: None, response_headers: Vec::new() });
+        }
+        Access::By(authorizer) => authorizer,
+    };
+    let reads = plugins.reads(authorizer.plugin, Role::Authorizer);
+    hold(reads, routed.route().body_limit, incoming).await?;
+    let parts = routed.subject().as_received(incoming);
+    let answer = plugins.authorize(Call { target: authorizer, view: View::of(&parts) }).await;
+    let (answer, cache) = answer.map_err(|fault| {
+        let plugin = plugins.name(authorizer.plugin);
+        Rejection::AuthorizerFault { plugin, fault }
+    })?;
+    record.authorizer = Some(cache);
+    let grant = answer.map_err(Rejection::Denied)?;
+    record.principal = Some(grant.identity.principal.clone());
+    // Never cached with the grant: the reads a cache compares need not hold the path.
+    if !policy::allows(&grant.policy, parts.method, parts.path) {
+        return Err(Rejection::PolicyDenied);
+    }
+    Ok(Authorized {
+        routed,
+        identity: Some(grant.identity),
+        response_headers: grant.response_headers,
+    })
+}

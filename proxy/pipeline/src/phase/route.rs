@@ -1,0 +1,59 @@
+//! Finds what to do with a request.
+
+use std::sync::Arc;
+
+use portcullis_config::Route;
+
+use crate::incoming::Incoming;
+use crate::phase::receive::Received;
+use crate::record::Record;
+use crate::rejection::Rejection;
+use crate::route_table::{RouteTable, ServedRoute};
+use crate::view::Subject;
+
+/// A request whose route is known, and whose body is none that the route refuses
+/// unseen.
+#[derive(Debug)]
+pub(crate) struct Routed {
+    received: Received,
+    route: Arc<ServedRoute>,
+}
+
+impl Routed {
+    /// What to do with it.
+    pub(crate) fn route(&self) -> &Route {
+        &self.route.route
+    }
+
+    /// What plugins may know of it beside its bytes.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            arrival: self.received.arrival(),
+            authority: self.received.authority(),
+            path: self.received.path(),
+            route: &self.route,
+            identity: None,
+        }
+    }
+
+    /// The request and its route, for good.
+    pub(crate) fn into_parts(self) -> (Received, Arc<ServedRoute>) {
+        (self.received, self.route)
+    }
+}
+
+/// Finds the route and refuses a body that is declared longer than it allows.
+pub(crate) fn route(
+    received: Received,
+    routes: &RouteTable,
+    incoming: &impl Incoming,
+    record: &mut Record,
+) -> Result<Routed, Rejection> {
+    let route = routes.find(received.host(), &incoming.head().method, received.path())?;
+    record.route = Some(Arc::clone(&route));
+    let limit = route.route.body_limit;
+    if incoming.declared_length().is_some_and(|length| length > limit) {
+        return Err(Rejection::BodyTooLarge { limit });
+    }
+    Ok(Routed { received, route })
+}

@@ -1,0 +1,114 @@
+//! Rewrites a request for its upstream, or answers it.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use portcullis_config::{Integration, Role, Use};
+
+use crate::admitted::{Admitted, Answer, Forward, Outgoing};
+use crate::edit::{BodyAccess, append_allowed, apply_to_request, without_reserved};
+use crate::incoming::{HeldBody, Incoming};
+use crate::phase::authorize::Authorized;
+use crate::phase::hold::{check_replaced, hold};
+use crate::phase::skip_or_reject;
+use crate::phase::validate::Validated;
+use crate::plugins::{BodyMode, Call, PluginFault, Plugins, RequestOutcome};
+use crate::record::{Decision, Record};
+use crate::rejection::Rejection;
+use crate::view::{View, ViewParts};
+
+/// Applies the route's rewrite and its transforms, in order.
+pub(crate) async fn transform_request<I: Incoming>(
+    validated: Validated,
+    plugins: &impl Plugins,
+    incoming: &mut I,
+    record: &mut Record,
+) -> Result<Admitted, Rejection> {
+    let authorized = validated.authorized();
+    let route = authorized.routed().route();
+    let subject = authorized.subject();
+    let path = subject.route.rewritten(incoming.head().uri.path(), subject.path);
+    let mut outgoing = Outgoing { path, ..Outgoing::default() };
+    for transform in &route.request_transforms {
+        match ask(authorized, transform, plugins, incoming, &outgoing).await? {
+            Ok(RequestOutcome::Edit(edits)) => {
+                let access = access(plugins, transform);
+                let applied =
+                    apply_to_request(edits, &mut outgoing, &incoming.head().headers, access);
+                if let Err(problem) = applied {
+                    let fault = PluginFault::BadAnswer(problem.to_string());
+                    skip_or_reject(plugins, transform.plugin, fault, record)?;
+                }
+            }
+            Ok(RequestOutcome::Respond(answer)) => {
+                let detail =
+                    format!("request-transform `{}` answered", plugins.name(transform.plugin));
+                record.decision =
+                    Some(Decision { code: "answered-by-plugin", reason: None, detail });
+                return Ok(answered(answer, validated));
+            }
+            Err(fault) => skip_or_reject(plugins, transform.plugin, fault, record)?,
+        }
+    }
+    if let Integration::Fixed { status, headers, body } = &route.integration {
+        let detail = "the route has a fixed response".to_owned();
+        record.decision = Some(Decision { code: "fixed-response", reason: None, detail });
+        let headers: HeaderMap = headers.iter().cloned().collect();
+        let body = body.clone().into();
+        return Ok(answered(Answer { status: *status, headers, body }, validated));
+    }
+    for transform in &route.response_transforms {
+        // The last chance: from here on the body streams past.
+        hold(plugins.reads(transform.plugin, Role::ResponseTransform), route.body_limit, incoming)
+            .await?;
+    }
+    Ok(Admitted::Forward(Box::new(forward(validated, outgoing))))
+}
+
+/// Shows a transform the request as those before it left it. The outer result is
+/// whether the body could be held, the inner one the transform's.
+async fn ask<I: Incoming>(
+    authorized: &Authorized,
+    transform: &Use,
+    plugins: &impl Plugins,
+    incoming: &mut I,
+    outgoing: &Outgoing,
+) -> Result<Result<RequestOutcome, PluginFault>, Rejection> {
+    let reads = plugins.reads(transform.plugin, Role::RequestTransform);
+    let replaced = outgoing.body.clone().map(|bytes| HeldBody { bytes, complete: true });
+    match &replaced {
+        Some(body) => check_replaced(reads, body.bytes.len())?,
+        None => hold(reads, authorized.routed().route().body_limit, incoming).await?,
+    }
+    let received = authorized.subject().as_received(incoming);
+    let parts = ViewParts {
+        path: outgoing.path.as_deref().unwrap_or(received.path),
+        query: outgoing.query.as_ref().map_or(received.query, Option::as_deref),
+        headers: outgoing.headers.as_ref().unwrap_or(received.headers),
+        body: replaced.as_ref().or(received.body),
+        ..received
+    };
+    Ok(plugins.transform_request(Call { target: transform, view: View::of(&parts) }).await)
+}
+
+fn access(plugins: &impl Plugins, transform: &Use) -> BodyAccess {
+    match plugins.reads(transform.plugin, Role::RequestTransform).body {
+        BodyMode::Buffer(_) => BodyAccess::Buffered,
+        BodyMode::None | BodyMode::Peek(_) => BodyAccess::Streaming,
+    }
+}
+
+/// An answer in the place of the upstream's, with what the authorizer adds to it.
+fn answered(answer: Answer, validated: Validated) -> Admitted {
+    let (_, _, response_headers) = validated.into_authorized().into_parts();
+    let mut headers = without_reserved(answer.headers);
+    append_allowed(&mut headers, &response_headers);
+    Admitted::Answer(Answer { headers, ..answer })
+}
+
+fn forward(validated: Validated, outgoing: Outgoing) -> Forward {
+    let (routed, identity, response_headers) = validated.into_authorized().into_parts();
+    let (received, route) = routed.into_parts();
+    let (arrival, authority, path) = received.into_parts();
+    let response_headers: Vec<(HeaderName, HeaderValue)> =
+        response_headers.into_iter().filter(|(name, _)| !crate::edit::is_reserved(name)).collect();
+    Forward { arrival, authority, path, route, identity, response_headers, outgoing }
+}

@@ -1,0 +1,32 @@
+//! What one exchange leaves for logs and metrics: plain data.
+
+use std::sync::Arc;
+
+use crate::plugins::CacheUse;
+use crate::route_table::ServedRoute;
+
+/// What the pipeline learnt of one exchange, filled as it went.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// The route, once found.
+    pub route: Option<Arc<ServedRoute>>,
+    /// The caller, once known.
+    pub principal: Option<String>,
+    /// Why the gateway answered itself; `None` where the upstream did.
+    pub decision: Option<Decision>,
+    /// Whether the authorizer was called or an earlier answer served.
+    pub authorizer: Option<CacheUse>,
+    /// Plugins that faulted and were skipped by policy: use name and fault code.
+    pub skipped: Vec<(String, &'static str)>,
+}
+
+/// Why the gateway answered a request itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The stable code: `no-such-route`, `denied`, `plugin-fault`, …
+    pub code: &'static str,
+    /// The plugin's own reason code, where one gave it.
+    pub reason: Option<String>,
+    /// What happened, for the operator.
+    pub detail: String,
+}

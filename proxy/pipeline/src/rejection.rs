@@ -1,0 +1,304 @@
+//! Why the gateway answers a request itself, and with what.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::admitted::Answer;
+use crate::edit::{append_allowed, without_reserved};
+use crate::incoming::BodyFault;
+use crate::phase::canonical::PathProblem;
+use crate::plugins::{Denial, PluginFault, Reason, Violation};
+use crate::record::Decision;
+use crate::route_table::NotFound;
+
+/// Why the gateway answers a request itself.
+///
+/// [`Display`](std::fmt::Display) is for the log. The client sees only the
+/// [`status`](Self::status), the [`code`](Self::code), violations, and what a
+/// denial says in public.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The head can be read in two ways, or in none.
+    #[error("malformed request: {0}")]
+    Malformed(#[from] MalformedRequest),
+    /// No route has this path.
+    #[error("no such route")]
+    NoSuchRoute,
+    /// Routes of this path have only these methods.
+    #[error("the path is served with other methods only")]
+    MethodNotAllowed(Vec<Method>),
+    /// The body is longer than its route or a plugin of it takes.
+    #[error("the body has more than {limit} bytes")]
+    BodyTooLarge {
+        /// The bytes it might have had.
+        limit: u64,
+    },
+    /// The body could not be held.
+    #[error(transparent)]
+    Body(#[from] BodyFault),
+    /// The authorizer did not answer, so the request is not allowed.
+    #[error("authorizer `{plugin}` {fault}")]
+    AuthorizerFault {
+        /// The plugin use.
+        plugin: String,
+        /// What happened.
+        fault: PluginFault,
+    },
+    /// The authorizer said no.
+    #[error("{}", denial_text(.0))]
+    Denied(Denial),
+    /// The policy of the authorizer's grant does not allow the request.
+    #[error("the caller's policy does not allow this method and path")]
+    PolicyDenied,
+    /// Validators found these.
+    #[error("{}", violations_text(.0))]
+    Invalid(Vec<Violation>),
+    /// A plugin other than an authorizer failed, and the configuration does not skip it.
+    #[error("plugin `{plugin}` {fault}")]
+    PluginFault {
+        /// The plugin use.
+        plugin: String,
+        /// What happened.
+        fault: PluginFault,
+    },
+    /// The upstream did not answer.
+    #[error("upstream: {0}")]
+    Upstream(#[from] UpstreamFailure),
+}
+
+/// What is wrong with a request's head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedRequest {
+    /// The path has no canonical form.
+    #[error(transparent)]
+    Path(#[from] PathProblem),
+    /// CONNECT, or `*`.
+    #[error("the request target is no path")]
+    Target,
+    /// No host.
+    #[error("the request names no host")]
+    NoHost,
+    /// Two hosts that may differ.
+    #[error("the request names several hosts")]
+    SeveralHosts,
+    /// Not a host and a port.
+    #[error("the host is none")]
+    BadHost,
+    /// Two ways to tell where the body ends.
+    #[error("the body's length is stated in two ways")]
+    Framing,
+}
+
+/// Why an upstream did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamFailure {
+    /// Every endpoint is unhealthy.
+    #[error("no endpoint is healthy")]
+    NoHealthyEndpoint,
+    /// No connection.
+    #[error("no connection")]
+    Connect,
+    /// No TLS session.
+    #[error("the TLS handshake failed")]
+    Tls,
+    /// No answer in time.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The connection broke, or what came over it is no HTTP.
+    #[error("the connection broke")]
+    Broken,
+    /// A plugin reads the whole response, and it is longer than the plugin takes.
+    #[error("the response is longer than a plugin of the route takes")]
+    ResponseTooLarge,
+}
+
+impl Rejection {
+    /// The status the client receives.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed(_) | Self::Invalid(_) | Self::Body(BodyFault::Broken) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::NoSuchRoute => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(BodyFault::TimedOut) => StatusCode::REQUEST_TIMEOUT,
+            Self::Denied(Denial::NotMine | Denial::Unauthenticated(_)) => StatusCode::UNAUTHORIZED,
+            Self::Denied(Denial::Forbidden(_)) | Self::PolicyDenied => StatusCode::FORBIDDEN,
+            Self::Denied(Denial::Respond(answer)) => answer.status,
+            Self::Body(BodyFault::NoRoom)
+            | Self::AuthorizerFault { .. }
+            | Self::PluginFault { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Upstream(failure) => failure.status(),
+        }
+    }
+
+    /// The stable code, for clients, logs and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(problem) => problem.code(),
+            Self::NoSuchRoute => "no-such-route",
+            Self::MethodNotAllowed(_) => "method-not-allowed",
+            Self::BodyTooLarge { .. } => "body-too-large",
+            Self::Body(BodyFault::TimedOut) => "body-timeout",
+            Self::Body(BodyFault::Broken) => "client-closed",
+            Self::Body(BodyFault::NoRoom) => "no-room",
+            Self::AuthorizerFault { .. } | Self::PluginFault { .. } => "plugin-fault",
+            Self::Denied(Denial::NotMine | Denial::Unauthenticated(_)) => "unauthenticated",
+            Self::Denied(Denial::Forbidden(_)) | Self::PolicyDenied => "forbidden",
+            Self::Denied(Denial::Respond(_)) => "answered-by-authorizer",
+            Self::Invalid(_) => "invalid-request",
+            Self::Upstream(failure) => failure.code(),
+        }
+    }
+
+    /// What the record keeps: everything.
+    pub fn decision(&self) -> Decision {
+        let reason = match self {
+            Self::AuthorizerFault { fault, .. } | Self::PluginFault { fault, .. } => {
+                Some(fault.code().to_owned())
+            }
+            Self::Denied(denial) => denial_reason(denial).map(|reason| reason.code.clone()),
+            Self::Malformed(_)
+            | Self::NoSuchRoute
+            | Self::MethodNotAllowed(_)
+            | Self::BodyTooLarge { .. }
+            | Self::Body(_)
+            | Self::PolicyDenied
+            | Self::Invalid(_)
+            | Self::Upstream(_) => None,
+        };
+        Decision { code: self.code(), reason, detail: self.to_string() }
+    }
+
+    /// What the client receives: `application/problem+json` (RFC 9457).
+    pub fn answer(&self, request_id: &str) -> Answer {
+        if let Self::Denied(Denial::Respond(answer)) = self {
+            let headers = without_reserved(answer.headers.clone());
+            return Answer { headers, ..answer.clone() };
+        }
+        let status = self.status();
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason().unwrap_or_default(),
+            "status": status.as_u16(),
+            "code": self.code(),
+            "request_id": request_id,
+        });
+        let mut headers = HeaderMap::new();
+        match self {
+            Self::MethodNotAllowed(methods) => {
+                headers.extend(allow(methods).map(|methods| (ALLOW, methods)));
+            }
+            Self::Denied(denial) => {
+                let reason = denial_reason(denial);
+                append_allowed(
+                    &mut headers,
+                    reason.map(|reason| reason.headers.as_slice()).unwrap_or_default(),
+                );
+                if let Some(text) = reason.and_then(|reason| reason.public_text.as_deref()) {
+                    set(&mut problem, "detail", text.into());
+                }
+            }
+            Self::Invalid(violations) => {
+                set(&mut problem, "violations", violations.iter().map(violation).collect())
+            }
+            Self::Malformed(_)
+            | Self::NoSuchRoute
+            | Self::BodyTooLarge { .. }
+            | Self::Body(_)
+            | Self::AuthorizerFault { .. }
+            | Self::PolicyDenied
+            | Self::PluginFault { .. }
+            | Self::Upstream(_) => {}
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Answer { status, headers, body: Bytes::from(problem.to_string()) }
+    }
+}
+
+impl MalformedRequest {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Path(_) => "bad-path",
+            Self::Target => "bad-target",
+            Self::NoHost => "no-host",
+            Self::SeveralHosts => "ambiguous-host",
+            Self::BadHost => "bad-host",
+            Self::Framing => "ambiguous-framing",
+        }
+    }
+}
+
+impl UpstreamFailure {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::NoHealthyEndpoint => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Self::Connect | Self::Tls | Self::Broken | Self::ResponseTooLarge => {
+                StatusCode::BAD_GATEWAY
+            }
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::NoHealthyEndpoint => "no-healthy-endpoint",
+            Self::Connect => "upstream-connect",
+            Self::Tls => "upstream-tls",
+            Self::TimedOut => "upstream-timeout",
+            Self::Broken => "upstream-broken",
+            Self::ResponseTooLarge => "upstream-response-too-large",
+        }
+    }
+}
+
+impl From<NotFound> for Rejection {
+    fn from(why: NotFound) -> Self {
+        match why {
+            NotFound::NoSuchRoute => Self::NoSuchRoute,
+            NotFound::MethodNotAllowed(methods) => Self::MethodNotAllowed(methods),
+        }
+    }
+}
+
+fn allow(methods: &[Method]) -> Option<HeaderValue> {
+    let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    // Methods are tokens, which header values may hold.
+    HeaderValue::try_from(methods.join(", ")).ok()
+}
+
+fn set(problem: &mut Value, member: &str, value: Value) {
+    if let Value::Object(members) = problem {
+        members.insert(member.to_owned(), value);
+    }
+}
+
+fn violation(violation: &Violation) -> Value {
+    json!({ "location": violation.location, "message": violation.message })
+}
+
+fn denial_reason(denial: &Denial) -> Option<&Reason> {
+    match denial {
+        Denial::NotMine | Denial::Respond(_) => None,
+        Denial::Unauthenticated(reason) | Denial::Forbidden(reason) => Some(reason),
+    }
+}
+
+fn denial_text(denial: &Denial) -> String {
+    match denial {
+        Denial::NotMine => "no credential that the authorizer knows".to_owned(),
+        Denial::Unauthenticated(reason) => format!("unauthenticated: {}", reason.code),
+        Denial::Forbidden(reason) => format!("forbidden: {}", reason.code),
+        Denial::Respond(answer) => format!("answered with {}", answer.status.as_u16()),
+    }
+}
+
+fn violations_text(violations: &[Violation]) -> String {
+    let each: Vec<String> =
+        violations.iter().map(|v| format!("{}: {}", v.location, v.message)).collect();
+    each.join("; ")
+}

@@ -1,0 +1,164 @@
+//! Which route serves a request.
+//!
+//! ```text
+//! host ──▶ the most specific hosts that match: exact, then `*.suffix`, then any
+//!            └─▶ method and path, first difference wins
+//!                  a  whole path  >  greedy `{name+}`  >  `$default`
+//!                  b  the method itself  >  ANY
+//!                  c  segment by segment: literal  >  `{name}`  >  `{name+}`
+//! ```
+//!
+//! A path costs what its own length costs, however many routes there are. An API
+//! that names a host hides that host from APIs that name it less exactly.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::Method;
+use portcullis_config::{Api, HostPattern, RouteMatch};
+
+use crate::phase::canonical::CanonicalPath;
+use crate::route_table::trie::Trie;
+
+pub use crate::route_table::served::{RouteId, ServedRoute};
+
+mod rewrite;
+mod served;
+mod trie;
+
+/// The routes of every API, ready for lookup.
+#[derive(Debug)]
+pub struct RouteTable {
+    /// By id.
+    routes: Vec<Arc<ServedRoute>>,
+    /// The order to print them in.
+    printed: Vec<Arc<ServedRoute>>,
+    exact: HashMap<String, HostTable>,
+    /// By suffix.
+    wildcard: HashMap<String, HostTable>,
+    any: HostTable,
+}
+
+/// Why no route serves a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotFound {
+    /// No route has the path.
+    NoSuchRoute,
+    /// Routes with other methods have the path: these methods, sorted.
+    MethodNotAllowed(Vec<Method>),
+}
+
+impl RouteTable {
+    /// Builds the table. Of routes that match the same, the first written wins.
+    pub fn new(apis: Vec<Api>) -> Self {
+        let mut routes = Vec::new();
+        for Api { name, hosts, base_path, routes: written } in apis {
+            for route in written {
+                let id = RouteId(routes.len());
+                routes.push(Arc::new(ServedRoute::new(id, (&name, &hosts, &base_path), route)));
+            }
+        }
+        let mut printed = routes.clone();
+        printed.sort_by_cached_key(|served| (served.api.clone(), served.printing_order()));
+        let mut table = Self {
+            routes: Vec::new(),
+            printed,
+            exact: HashMap::new(),
+            wildcard: HashMap::new(),
+            any: HostTable::default(),
+        };
+        for served in &routes {
+            table.add(served);
+        }
+        table.routes = routes;
+        table
+    }
+
+    /// Finds the route that serves a request to `host`, in lower case and without
+    /// its port.
+    pub fn find(
+        &self,
+        host: &str,
+        method: &Method,
+        path: &CanonicalPath,
+    ) -> Result<Arc<ServedRoute>, NotFound> {
+        let table = self.host_table(host);
+        let found = table.find(method, path).and_then(|id| self.routes.get(id.0));
+        found.cloned().ok_or_else(|| table.why_not(path))
+    }
+
+    /// Every route: by API, then path, then method, `$default` last.
+    pub fn routes(&self) -> impl Iterator<Item = &ServedRoute> {
+        self.printed.iter().map(Arc::as_ref)
+    }
+
+    /// Every route, by id.
+    pub(crate) fn by_id(&self) -> impl Iterator<Item = &ServedRoute> {
+        self.routes.iter().map(Arc::as_ref)
+    }
+
+    fn add(&mut self, served: &ServedRoute) {
+        if served.hosts.is_empty() {
+            self.any.add(served);
+        }
+        for host in &served.hosts {
+            let table = match host {
+                HostPattern::Exact(name) => self.exact.entry(name.to_ascii_lowercase()),
+                HostPattern::Wildcard(suffix) => self.wildcard.entry(suffix.to_ascii_lowercase()),
+            };
+            table.or_default().add(served);
+        }
+    }
+
+    fn host_table(&self, host: &str) -> &HostTable {
+        let wildcard = || {
+            let (label, suffix) = host.split_once('.')?;
+            if label.is_empty() { None } else { self.wildcard.get(suffix) }
+        };
+        self.exact.get(host).or_else(wildcard).unwrap_or(&self.any)
+    }
+}
+
+/// The routes of one host pattern.
+#[derive(Debug, Default)]
+struct HostTable {
+    by_method: HashMap<Method, Trie>,
+    any_method: Trie,
+    defaults: Trie,
+}
+
+impl HostTable {
+    fn add(&mut self, served: &ServedRoute) {
+        match &served.route.matches {
+            RouteMatch::Path { method: Some(method), pattern } => {
+                self.by_method
+                    .entry(method.clone())
+                    .or_default()
+                    .insert(pattern.segments(), served.id);
+            }
+            RouteMatch::Path { method: None, pattern } => {
+                self.any_method.insert(pattern.segments(), served.id)
+            }
+            RouteMatch::Default => self.defaults.insert_prefix(&served.base_path, served.id),
+        }
+    }
+
+    /// One pass for each rank of method and kind of match, best first.
+    fn find(&self, method: &Method, path: &CanonicalPath) -> Option<RouteId> {
+        let exact = self.by_method.get(method);
+        exact
+            .and_then(|routes| routes.whole(path))
+            .or_else(|| self.any_method.whole(path))
+            .or_else(|| exact.and_then(|routes| routes.greedy(path)))
+            .or_else(|| self.any_method.greedy(path))
+            .or_else(|| self.defaults.longest_prefix(path))
+    }
+
+    fn why_not(&self, path: &CanonicalPath) -> NotFound {
+        let has_path = |routes: &Trie| routes.whole(path).or_else(|| routes.greedy(path)).is_some();
+        let others = self.by_method.iter().filter(|(_, routes)| has_path(routes));
+        let mut methods: Vec<Method> = others.map(|(method, _)| method.clone()).collect();
+        methods.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        if methods.is_empty() { NotFound::NoSuchRoute } else { NotFound::MethodNotAllowed(methods) }
+    }
+}

@@ -1,0 +1,110 @@
+//! A route with the API it belongs to.
+
+use portcullis_config::{HostPattern, Integration, Route, RouteMatch, Segment};
+
+use crate::phase::canonical::{CanonicalPath, decode, split_segment};
+use crate::route_table::rewrite::Rewrite;
+
+/// The index of a route in its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteId(pub usize);
+
+/// A route in service.
+#[derive(Debug)]
+pub struct ServedRoute {
+    /// Its index.
+    pub id: RouteId,
+    /// Its API's name.
+    pub api: String,
+    /// The hosts it is served on; empty for all.
+    pub hosts: Vec<HostPattern>,
+    /// Its API's base path.
+    pub base_path: String,
+    /// What to do.
+    pub route: Route,
+    rewrite: Option<Rewrite>,
+}
+
+impl ServedRoute {
+    /// A route of the API with this name, these hosts and this base path.
+    pub(crate) fn new(id: RouteId, api: (&str, &[HostPattern], &str), route: Route) -> Self {
+        let rewrite = match &route.integration {
+            Integration::Proxy { path, .. } => Rewrite::new(path),
+            Integration::Fixed { .. } => None,
+        };
+        let (api, hosts, base_path) = api;
+        Self {
+            id,
+            api: api.to_owned(),
+            hosts: hosts.to_vec(),
+            base_path: base_path.to_owned(),
+            route,
+            rewrite,
+        }
+    }
+
+    /// The value of a path parameter, decoded where it is UTF-8.
+    pub fn parameter(&self, path: &CanonicalPath, name: &str) -> Option<String> {
+        self.raw_parameters(path).find(|(found, _)| *found == name).map(|(_, raw)| decoded(raw))
+    }
+
+    /// The path parameters, in order, decoded where they are UTF-8.
+    pub fn parameters(&self, path: &CanonicalPath) -> Vec<(String, String)> {
+        self.raw_parameters(path).map(|(name, raw)| (name.to_owned(), decoded(raw))).collect()
+    }
+
+    /// The names of the path parameters, in order.
+    pub(crate) fn parameter_names(&self) -> impl Iterator<Item = &str> {
+        self.segments().iter().filter_map(name_of)
+    }
+
+    /// The path that the upstream sees, where the route rewrites it.
+    pub(crate) fn rewritten(&self, raw: &str, path: &CanonicalPath) -> Option<String> {
+        self.rewrite.as_ref()?.apply(raw, path)
+    }
+
+    /// Paths in order, the methods of each beside each other, `$default` last.
+    pub(crate) fn printing_order(&self) -> (bool, String, String) {
+        match &self.route.matches {
+            RouteMatch::Path { method, pattern } => {
+                // `~` sorts after every method, so `ANY` follows them.
+                let method = method.as_ref().map_or("~", |method| method.as_str());
+                (false, pattern.to_string(), method.to_owned())
+            }
+            RouteMatch::Default => (true, self.base_path.clone(), String::new()),
+        }
+    }
+
+    fn segments(&self) -> &[Segment] {
+        match &self.route.matches {
+            RouteMatch::Path { pattern, .. } => pattern.segments(),
+            RouteMatch::Default => &[],
+        }
+    }
+
+    fn raw_parameters<'a>(
+        &'a self,
+        path: &'a CanonicalPath,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let mut rest = Some(path.tail());
+        let matched = self.segments().iter().map_while(move |segment| {
+            let here = rest?;
+            let (first, after) = split_segment(here);
+            rest = after;
+            let text = if matches!(segment, Segment::Greedy(_)) { here } else { first };
+            Some((name_of(segment), text))
+        });
+        matched.filter_map(|(name, text)| Some((name?, text)))
+    }
+}
+
+fn name_of(segment: &Segment) -> Option<&str> {
+    match segment {
+        Segment::Literal(_) => None,
+        Segment::Parameter(name) | Segment::Greedy(name) => Some(name),
+    }
+}
+
+fn decoded(raw: &str) -> String {
+    decode(raw).unwrap_or_else(|| raw.to_owned())
+}

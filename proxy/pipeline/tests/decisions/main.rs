@@ -1,0 +1,26 @@
+//! What the pipeline decides, given what plugins say: no sockets, no components.
+
+#[cfg(test)]
+mod authorize;
+#[cfg(test)]
+mod bodies;
+#[cfg(test)]
+mod canonical;
+#[cfg(test)]
+mod receive;
+#[cfg(test)]
+mod route_model;
+#[cfg(test)]
+mod routing;
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod sent;
+#[cfg(test)]
+mod served;
+#[cfg(test)]
+mod transform_request;
+#[cfg(test)]
+mod transform_response;
+#[cfg(test)]
+mod validate;

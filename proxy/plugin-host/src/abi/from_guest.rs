@@ -1,0 +1,168 @@
+//! A plugin's answers, checked and in the pipeline's words.
+//!
+//! Whatever a guest says that the contract forbids becomes
+//! [`PluginFault::BadAnswer`].
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use portcullis_pipeline::{
+    Answer, Denial, Grant, Identity, PluginFault, Reason, RequestEdit, RequestOutcome,
+    ResponseEdit, ResponseOutcome, Statement, StatementEffect, Value, Violation,
+};
+
+use super::exports::{authorizer, request_transform, response_transform, validator};
+use super::imports::{edits, types};
+
+/// More violations than a client can use.
+const MOST_VIOLATIONS: usize = 100;
+
+/// Translates an authorizer's answer.
+pub(crate) fn authorizer_answer(
+    answer: Result<authorizer::Grant, authorizer::Denial>,
+) -> Result<Result<Grant, Denial>, PluginFault> {
+    Ok(match answer {
+        Ok(granted) => Ok(grant(granted)?),
+        Err(authorizer::Denial::NotMine) => Err(Denial::NotMine),
+        Err(authorizer::Denial::Unauthenticated(why)) => Err(Denial::Unauthenticated(reason(why)?)),
+        Err(authorizer::Denial::Forbidden(why)) => Err(Denial::Forbidden(reason(why)?)),
+        Err(authorizer::Denial::Respond(response)) => Err(Denial::Respond(self::answer(response)?)),
+    })
+}
+
+fn grant(granted: authorizer::Grant) -> Result<Grant, PluginFault> {
+    Ok(Grant {
+        identity: Identity {
+            principal: granted.identity.principal,
+            attributes: granted
+                .identity
+                .attributes
+                .into_iter()
+                .map(|a| (a.name, value(a.value)))
+                .collect(),
+            usage_key: granted.identity.usage_key,
+        },
+        expires_at_ms: granted.expires_at,
+        response_headers: headers(granted.response_headers)?,
+        policy: granted.policy.into_iter().map(statement).collect(),
+    })
+}
+
+fn statement(stated: authorizer::Statement) -> Statement {
+    let effect = match stated.effect {
+        authorizer::Effect::Allow => StatementEffect::Allow,
+        authorizer::Effect::Deny => StatementEffect::Deny,
+    };
+    Statement { effect, methods: stated.methods, paths: stated.paths }
+}
+
+fn reason(why: authorizer::Reason) -> Result<Reason, PluginFault> {
+    Ok(Reason { code: why.code, public_text: why.public_text, headers: headers(why.headers)? })
+}
+
+fn value(said: types::Value) -> Value {
+    match said {
+        types::Value::Text(text) => Value::Text(text),
+        types::Value::Integer(number) => Value::Integer(number),
+        types::Value::Boolean(truth) => Value::Boolean(truth),
+        types::Value::Texts(texts) => Value::Texts(texts),
+        types::Value::Bytes(bytes) => Value::Bytes(bytes),
+    }
+}
+
+/// Translates a validator's answer.
+pub(crate) fn violations(found: Vec<validator::Violation>) -> Vec<Violation> {
+    let violation =
+        |v: validator::Violation| Violation { location: v.location, message: v.message };
+    found.into_iter().take(MOST_VIOLATIONS).map(violation).collect()
+}
+
+/// Translates a request-transform's answer.
+pub(crate) fn request_outcome(
+    outcome: request_transform::Outcome,
+) -> Result<RequestOutcome, PluginFault> {
+    Ok(match outcome {
+        request_transform::Outcome::Edit(edits) => {
+            RequestOutcome::Edit(edits.into_iter().map(request_edit).collect::<Result<_, _>>()?)
+        }
+        request_transform::Outcome::Respond(response) => RequestOutcome::Respond(answer(response)?),
+    })
+}
+
+fn request_edit(edit: edits::RequestEdit) -> Result<RequestEdit, PluginFault> {
+    Ok(match edit {
+        edits::RequestEdit::SetHeader(said) => {
+            let (name, value) = header(said)?;
+            RequestEdit::SetHeader(name, value)
+        }
+        edits::RequestEdit::AppendHeader(said) => {
+            let (name, value) = header(said)?;
+            RequestEdit::AppendHeader(name, value)
+        }
+        edits::RequestEdit::RemoveHeader(name) => RequestEdit::RemoveHeader(header_name(&name)?),
+        edits::RequestEdit::SetPath(path) => RequestEdit::SetPath(path),
+        edits::RequestEdit::SetQuery(query) => RequestEdit::SetQuery(query),
+        edits::RequestEdit::SetBody(body) => RequestEdit::SetBody(body.into()),
+    })
+}
+
+/// Translates a response-transform's answer.
+pub(crate) fn response_outcome(
+    outcome: response_transform::Outcome,
+) -> Result<ResponseOutcome, PluginFault> {
+    Ok(match outcome {
+        response_transform::Outcome::Edit(edits) => {
+            ResponseOutcome::Edit(edits.into_iter().map(response_edit).collect::<Result<_, _>>()?)
+        }
+        response_transform::Outcome::Replace(response) => {
+            ResponseOutcome::Replace(answer(response)?)
+        }
+    })
+}
+
+fn response_edit(edit: edits::ResponseEdit) -> Result<ResponseEdit, PluginFault> {
+    Ok(match edit {
+        edits::ResponseEdit::SetHeader(said) => {
+            let (name, value) = header(said)?;
+            ResponseEdit::SetHeader(name, value)
+        }
+        edits::ResponseEdit::AppendHeader(said) => {
+            let (name, value) = header(said)?;
+            ResponseEdit::AppendHeader(name, value)
+        }
+        edits::ResponseEdit::RemoveHeader(name) => ResponseEdit::RemoveHeader(header_name(&name)?),
+        edits::ResponseEdit::SetStatus(code) => ResponseEdit::SetStatus(status(code)?),
+        edits::ResponseEdit::SetBody(body) => ResponseEdit::SetBody(body.into()),
+    })
+}
+
+fn answer(response: types::FullResponse) -> Result<Answer, PluginFault> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers(response.headers)? {
+        map.append(name, value);
+    }
+    Ok(Answer { status: status(response.status)?, headers: map, body: Bytes::from(response.body) })
+}
+
+fn status(code: u16) -> Result<StatusCode, PluginFault> {
+    match StatusCode::from_u16(code) {
+        Ok(status) if (200..600).contains(&code) => Ok(status),
+        _ => Err(PluginFault::BadAnswer(format!("status {code} is not between 200 and 599"))),
+    }
+}
+
+fn headers(list: Vec<types::Header>) -> Result<Vec<(HeaderName, HeaderValue)>, PluginFault> {
+    list.into_iter().map(header).collect()
+}
+
+fn header(said: types::Header) -> Result<(HeaderName, HeaderValue), PluginFault> {
+    let name = header_name(&said.name)?;
+    let value = HeaderValue::from_bytes(&said.value).map_err(|_| {
+        PluginFault::BadAnswer(format!("header `{name}` has a value that cannot be sent"))
+    })?;
+    Ok((name, value))
+}
+
+fn header_name(name: &str) -> Result<HeaderName, PluginFault> {
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| PluginFault::BadAnswer(format!("`{}` is no header name", name.escape_debug())))
+}

@@ -1,0 +1,158 @@
+//! The pipeline's view of a request, as far as a plugin declared it, in the
+//! contract's records.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use portcullis_pipeline::{BodyMode, HeldBody, Reads, ResponseCall, Value, View};
+
+use super::imports::types;
+
+/// Selects what `reads` declares; nothing else crosses.
+pub(crate) fn request(view: &View<'_>, reads: &Reads, argument: Option<&str>) -> types::Request {
+    types::Request {
+        method: view.method().to_owned(),
+        scheme: view.scheme().to_owned(),
+        authority: view.authority().to_owned(),
+        raw_path: view.raw_path().to_owned(),
+        path: view.path().to_owned(),
+        query: view.query().map(str::to_owned),
+        client_address: view.client().to_string(),
+        time: view.time_ms(),
+        argument: argument.map(str::to_owned),
+        headers: headers(view.headers(), reads.all_headers, &reads.headers),
+        parameters: parameters(view.query(), reads),
+        attributes: attributes(view, reads),
+        body: body(view.body(), reads.body),
+    }
+}
+
+/// Selects what `reads` declares of a response.
+pub(crate) fn response(call: &ResponseCall<'_>, reads: &Reads) -> types::Response {
+    types::Response {
+        status: call.status.as_u16(),
+        headers: headers(call.headers, reads.all_response_headers, &reads.response_headers),
+        body: body(call.body, reads.response_body),
+    }
+}
+
+/// Bytes of what was selected, for the metric that shows declared reads at work.
+pub(crate) fn size(request: &types::Request) -> usize {
+    let headers = request.headers.iter().map(|header| header.name.len() + header.value.len());
+    let parameters =
+        request.parameters.iter().map(|parameter| parameter.name.len() + parameter.value.len());
+    let body = request.body.as_ref().map(|body| body.bytes.len());
+    headers.chain(parameters).chain(body).sum()
+}
+
+fn headers(from: &HeaderMap, all: bool, names: &[HeaderName]) -> Vec<types::Header> {
+    let header = |name: &HeaderName, value: &HeaderValue| types::Header {
+        name: name.as_str().to_owned(),
+        value: value.as_bytes().to_vec(),
+    };
+    if all {
+        return from.iter().map(|(name, value)| header(name, value)).collect();
+    }
+    let mut selected = Vec::with_capacity(names.len());
+    for name in names {
+        selected.extend(from.get_all(name).iter().map(|value| header(name, value)));
+    }
+    selected
+}
+
+fn parameters(query: Option<&str>, reads: &Reads) -> Vec<types::Parameter> {
+    if !reads.all_parameters && reads.parameters.is_empty() {
+        return Vec::new();
+    }
+    let declared = |name: &str| reads.all_parameters || reads.parameters.iter().any(|n| n == name);
+    query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| types::Parameter { name: decode(name), value: decode(value) })
+        .filter(|parameter| declared(&parameter.name))
+        .collect()
+}
+
+/// Decodes `%41` and `+` as forms do; what is no UTF-8 is kept as it stands, so that
+/// two different queries never look alike.
+fn decode(text: &str) -> String {
+    if !text.contains(['%', '+']) {
+        return text.to_owned();
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let (byte, tail) = match (first, tail) {
+            (b'+', _) => (b' ', tail),
+            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => (high * 16 + low, after),
+                _ => (b'%', tail),
+            },
+            _ => (first, tail),
+        };
+        bytes.push(byte);
+        rest = tail;
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+fn attributes(view: &View<'_>, reads: &Reads) -> Vec<types::Attribute> {
+    let mut selected = Vec::with_capacity(reads.attributes.len());
+    for name in &reads.attributes {
+        if let Some(namespace) = name.strip_suffix(":*") {
+            let all = view.attributes_in(namespace);
+            selected.extend(all.into_iter().map(|(name, value)| attribute(name, value)));
+        } else if let Some(found) = view.attribute(name) {
+            selected.push(attribute(name.clone(), found));
+        }
+    }
+    selected
+}
+
+fn attribute(name: String, value: Value) -> types::Attribute {
+    let value = match value {
+        Value::Text(text) => types::Value::Text(text),
+        Value::Integer(number) => types::Value::Integer(number),
+        Value::Boolean(truth) => types::Value::Boolean(truth),
+        Value::Texts(texts) => types::Value::Texts(texts),
+        Value::Bytes(bytes) => types::Value::Bytes(bytes),
+    };
+    types::Attribute { name, value }
+}
+
+fn body(held: Option<&HeldBody>, mode: BodyMode) -> Option<types::Body> {
+    let held = held?;
+    let most = match mode {
+        BodyMode::None => return None,
+        BodyMode::Peek(most) => usize::try_from(most).unwrap_or(usize::MAX),
+        BodyMode::Buffer(_) => usize::MAX,
+    };
+    let first = held.bytes.get(..most.min(held.bytes.len())).unwrap_or_default();
+    Some(types::Body {
+        bytes: first.to_vec(),
+        complete: held.complete && first.len() == held.bytes.len(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+
+    #[test]
+    fn parameters_are_decoded_and_bad_sequences_kept() {
+        for (text, expected) in [
+            ("a", "a"),
+            ("a%20b+c", "a b c"),
+            ("%zz", "%zz"),
+            ("%4", "%4"),
+            ("%", "%"),
+            ("%ff", "%ff"),
+        ] {
+            assert_eq!(decode(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The WASI that ordinary programs bring along, made inert: no environment, no
+//! files, no sockets; standard streams become log lines, clocks answer the
+//! request's time, randomness is a stream seeded for each instance.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng, TryRng};
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx};
+
+use crate::abi::imports::log::Level;
+use crate::shared::UseShared;
+
+/// Bytes of standard output kept while a line is not finished.
+const LINE_BUFFER_BYTES: usize = 1024;
+
+/// What an instance's inert WASI shares with the host's side of it.
+#[derive(Debug)]
+pub(crate) struct InertWasi {
+    time_ms: AtomicU64,
+    random_used: AtomicBool,
+    tail: std::sync::Mutex<String>,
+}
+
+/// Whether the clocks and the randomness are real.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Clocks {
+    /// The grant `clock`.
+    pub(crate) real_time: bool,
+    /// The grant `random`.
+    pub(crate) real_random: bool,
+}
+
+impl InertWasi {
+    /// Makes the context of one instance and the handle to steer it.
+    pub(crate) fn context(shared: &Arc<UseShared>) -> (WasiCtx, Arc<Self>) {
+        let inert = Arc::new(Self {
+            time_ms: AtomicU64::new(0),
+            random_used: AtomicBool::new(false),
+            tail: std::sync::Mutex::default(),
+        });
+        let mut builder = WasiCtx::builder();
+        let lines = Lines { shared: shared.clone(), inert: inert.clone() };
+        builder
+            .stdout(lines.clone())
+            .stderr(lines)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false);
+        if !shared.clocks.real_time {
+            builder
+                .wall_clock(RequestClock(inert.clone()))
+                .monotonic_clock(RequestClock(inert.clone()));
+        }
+        if !shared.clocks.real_random {
+            builder.secure_random(SeededRandom { stream: None, inert: inert.clone() });
+            builder.insecure_random(SeededRandom { stream: None, inert: inert.clone() });
+        }
+        (builder.build(), inert)
+    }
+
+    /// Sets what the clocks answer.
+    pub(crate) fn set_time(&self, time_ms: u64) {
+        self.time_ms.store(time_ms, Ordering::Relaxed);
+    }
+
+    /// What the clocks answer.
+    pub(crate) fn time_ms(&self) -> u64 {
+        self.time_ms.load(Ordering::Relaxed)
+    }
+
+    /// Whether the instance has drawn randomness.
+    pub(crate) fn random_used(&self) -> bool {
+        self.random_used.load(Ordering::Relaxed)
+    }
+
+    /// The last words on the standard streams: what a panic had to say.
+    pub(crate) fn last_words(&self) -> String {
+        self.tail.lock().map(|tail| tail.trim_end().to_owned()).unwrap_or_default()
+    }
+}
+
+struct RequestClock(Arc<InertWasi>);
+
+impl HostWallClock for RequestClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.0.time_ms())
+    }
+}
+
+impl HostMonotonicClock for RequestClock {
+    fn resolution(&self) -> u64 {
+        1_000_000
+    }
+
+    fn now(&self) -> u64 {
+        self.0.time_ms().saturating_mul(1_000_000)
+    }
+}
+
+/// A stream of random numbers seeded by the host for one instance.
+struct SeededRandom {
+    stream: Option<Box<StdRng>>,
+    inert: Arc<InertWasi>,
+}
+
+impl SeededRandom {
+    fn stream(&mut self) -> &mut StdRng {
+        self.inert.random_used.store(true, Ordering::Relaxed);
+        self.stream.get_or_insert_with(|| Box::new(StdRng::from_rng(&mut rand::rng())))
+    }
+}
+
+impl TryRng for SeededRandom {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(self.stream().next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(self.stream().next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.stream().fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+/// A standard stream whose lines go to the plugin's log.
+#[derive(Clone)]
+struct Lines {
+    shared: Arc<UseShared>,
+    inert: Arc<InertWasi>,
+}
+
+impl Lines {
+    fn take(&self, bytes: &[u8]) {
+        let Ok(mut tail) = self.inert.tail.lock() else { return };
+        for piece in String::from_utf8_lossy(bytes).split_inclusive('\n') {
+            // A finished line stays until the next one begins, for `last_words`.
+            if tail.ends_with('\n') || tail.len() > LINE_BUFFER_BYTES {
+                tail.clear();
+            }
+            tail.push_str(piece);
+            if tail.ends_with('\n') && tail.len() > 1 {
+                self.shared.log.write(Level::Info, tail.trim_end(), self.inert.time_ms());
+            }
+        }
+    }
+}
+
+impl IsTerminal for Lines {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Lines {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Lines {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for Lines {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.take(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(64 * 1024)
+    }
+}
+
+impl AsyncWrite for Lines {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.take(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,206 @@
+//! The engine: one for serving, its clock of epochs, and what it may use in all.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use wasmtime::component::Linker;
+use wasmtime::{
+    CacheStore, Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+};
+
+use crate::code_cache::CodeCache;
+use crate::state::State;
+
+/// Instances that may live at once, of all plugins together. Four memory maps an
+/// instance, and Linux allows a process 65,530.
+pub(crate) const POOL_INSTANCES: u32 = 2_000;
+/// Linear memory that any budget may name, in bytes.
+const POOL_MEMORY_BYTES: usize = 1 << 30;
+/// Written pages of an instance that stay mapped for the next one: with the scan of
+/// the page map, a fresh instance costs a third of what it costs without.
+const RESIDENT_BYTES: usize = 2 << 20;
+/// How often a running guest is looked at.
+const TICK: Duration = Duration::from_millis(1);
+/// Bytes of machine code kept for incremental compilation.
+const INCREMENTAL_BYTES: usize = 256 << 20;
+
+/// How an engine is started.
+#[derive(Debug, Clone, Default)]
+pub struct EngineSettings {
+    /// Where compiled code is kept between starts; `None` keeps none.
+    pub cache_directory: Option<PathBuf>,
+    /// Components that are part of the program: name and bytes.
+    pub builtins: Vec<(&'static str, &'static [u8])>,
+}
+
+/// Why an engine cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The machine refuses what the engine needs.
+    #[error("the WebAssembly engine cannot start")]
+    Engine(#[source] wasmtime::Error),
+    /// The clock's thread cannot be started.
+    #[error("the engine's clock cannot start")]
+    Clock(#[source] std::io::Error),
+    /// The cache directory cannot be used safely.
+    #[error("the code cache cannot be used")]
+    Cache(#[from] crate::code_cache::CacheProblem),
+}
+
+/// Compiles and runs components. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    /// Runs what serves.
+    pub(crate) serving: wasmtime::Engine,
+    /// What every guest can reach on the serving engine.
+    pub(crate) linker: Linker<State>,
+    /// Runs instrumented components while an image is taken.
+    pub(crate) imaging: wasmtime::Engine,
+    /// The same for the imaging engine.
+    pub(crate) imaging_linker: Linker<State>,
+    /// Compiled code, on disk and in memory.
+    pub(crate) code: CodeCache,
+    /// The components of the program itself.
+    pub(crate) builtins: Vec<(&'static str, &'static [u8])>,
+}
+
+impl Engine {
+    /// Starts the engine and its clock.
+    pub fn start(settings: EngineSettings) -> Result<Self, EngineError> {
+        let serving = wasmtime::Engine::new(&serving_config()?).map_err(EngineError::Engine)?;
+        let imaging = wasmtime::Engine::new(&imaging_config()).map_err(EngineError::Engine)?;
+        let inner = Inner {
+            linker: linker(&serving).map_err(EngineError::Engine)?,
+            imaging_linker: linker(&imaging).map_err(EngineError::Engine)?,
+            code: CodeCache::open(settings.cache_directory, &serving)?,
+            builtins: settings.builtins,
+            serving,
+            imaging,
+        };
+        let inner = Arc::new(inner);
+        start_clock(&inner)?;
+        Ok(Self { inner })
+    }
+
+    /// The names of the plugins that are part of the program.
+    pub fn builtin_names(&self) -> impl Iterator<Item = &'static str> {
+        self.inner.builtins.iter().map(|(name, _)| *name)
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    /// Components compiled, and components found compiled on disk, since the start.
+    pub fn compile_counts(&self) -> (u64, u64) {
+        self.inner.code.counts()
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("cache", &self.inner.code).finish_non_exhaustive()
+    }
+}
+
+fn serving_config() -> Result<Config, EngineError> {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(POOL_INSTANCES)
+        .total_core_instances(POOL_INSTANCES * 4)
+        .total_memories(POOL_INSTANCES)
+        .total_tables(POOL_INSTANCES * 4)
+        .total_stacks(POOL_INSTANCES)
+        .max_memories_per_component(2)
+        .max_tables_per_component(8)
+        .max_core_instances_per_component(16)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .table_elements(100_000)
+        .max_memory_size(POOL_MEMORY_BYTES)
+        .linear_memory_keep_resident(RESIDENT_BYTES)
+        .table_keep_resident(64 << 10)
+        .async_stack_keep_resident(64 << 10)
+        .max_unused_warm_slots(200)
+        .pagemap_scan(Enabled::Auto);
+    let mut config = common_config();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+        .enable_incremental_compilation(Arc::new(IncrementalStore::default()))
+        .map_err(EngineError::Engine)?;
+    Ok(config)
+}
+
+fn imaging_config() -> Config {
+    let mut config = common_config();
+    config.cranelift_opt_level(OptLevel::None);
+    config
+}
+
+fn common_config() -> Config {
+    let mut config = Config::new();
+    config.wasm_component_model(true);
+    config.concurrency_support(false);
+    config.epoch_interruption(true);
+    config
+}
+
+fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+    use crate::abi::imports::{crypto, keys, log, secrets};
+    use wasmtime::component::HasSelf;
+
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    secrets::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    crypto::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    keys::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+/// Ticks both engines until they are gone.
+fn start_clock(inner: &Arc<Inner>) -> Result<(), EngineError> {
+    let engines: Weak<Inner> = Arc::downgrade(inner);
+    let tick = move || {
+        while let Some(inner) = engines.upgrade() {
+            inner.serving.increment_epoch();
+            inner.imaging.increment_epoch();
+            drop(inner);
+            std::thread::sleep(TICK);
+        }
+    };
+    std::thread::Builder::new().name("epochs".into()).spawn(tick).map_err(EngineError::Clock)?;
+    Ok(())
+}
+
+/// Machine code of single functions, so that an image compiles only what its
+/// component did not already contain.
+#[derive(Debug, Default)]
+struct IncrementalStore {
+    functions: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
+    bytes: AtomicUsize,
+}
+
+impl CacheStore for IncrementalStore {
+    fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        self.functions.lock().ok()?.get(key).cloned().map(Cow::Owned)
+    }
+
+    fn insert(&self, key: &[u8], value: Vec<u8>) -> bool {
+        let size = key.len() + value.len();
+        if self.bytes.fetch_add(size, Ordering::Relaxed) + size > INCREMENTAL_BYTES {
+            self.bytes.fetch_sub(size, Ordering::Relaxed);
+            return false;
+        }
+        self.functions
+            .lock()
+            .is_ok_and(|mut functions| functions.insert(key.to_vec(), value).is_none())
+    }
+}

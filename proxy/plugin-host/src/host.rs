@@ -1,0 +1,80 @@
+//! Every plugin use of one configuration, behind the pipeline's port.
+
+use std::sync::Arc;
+
+use portcullis_config::{OnFault, PluginUseId, Role};
+use portcullis_pipeline::{
+    AuthorizerAnswer, Call, PluginFault, Plugins, Reads, RequestOutcome, ResponseCall,
+    ResponseOutcome, Violation,
+};
+
+use crate::code_cache::Digest;
+use crate::metrics::UseReading;
+use crate::plugin_use::LoadedUse;
+
+/// Every plugin use of one configuration, loaded.
+pub struct PluginHost {
+    uses: Vec<Arc<LoadedUse>>,
+}
+
+impl PluginHost {
+    pub(crate) fn of(uses: Vec<Arc<LoadedUse>>) -> Self {
+        Self { uses }
+    }
+
+    /// Reads the counters of every use, without touching a request's path.
+    pub fn readings(&self) -> Vec<UseReading> {
+        self.uses.iter().map(|use_| use_.reading()).collect()
+    }
+
+    pub(crate) fn by_fingerprint(&self, fingerprint: &Digest) -> Option<Arc<LoadedUse>> {
+        self.uses.iter().find(|use_| use_.fingerprint == *fingerprint).cloned()
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "ids come from the configuration that this host was loaded from"
+    )]
+    fn find(&self, plugin: PluginUseId) -> &LoadedUse {
+        &self.uses[plugin.0]
+    }
+}
+
+impl std::fmt::Debug for PluginHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.uses.iter().map(|use_| &use_.names)).finish()
+    }
+}
+
+impl Plugins for PluginHost {
+    fn reads(&self, plugin: PluginUseId, role: Role) -> &Reads {
+        self.find(plugin).reads(role)
+    }
+
+    fn name(&self, plugin: PluginUseId) -> String {
+        self.find(plugin).names.name.clone()
+    }
+
+    fn skips_faults(&self, plugin: PluginUseId) -> bool {
+        self.find(plugin).on_fault == OnFault::Skip
+    }
+
+    async fn authorize(&self, call: Call<'_>) -> AuthorizerAnswer {
+        self.find(call.target.plugin).authorize(call).await
+    }
+
+    async fn validate(&self, call: Call<'_>) -> Result<Vec<Violation>, PluginFault> {
+        self.find(call.target.plugin).validate(call).await
+    }
+
+    async fn transform_request(&self, call: Call<'_>) -> Result<RequestOutcome, PluginFault> {
+        self.find(call.target.plugin).transform_request(call).await
+    }
+
+    async fn transform_response(
+        &self,
+        call: ResponseCall<'_>,
+    ) -> Result<ResponseOutcome, PluginFault> {
+        self.find(call.request.target.plugin).transform_response(call).await
+    }
+}

@@ -1,0 +1,108 @@
+//! What a person wants to know of a component before trusting it: for
+//! `portcullis plugin inspect`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use portcullis_config::{Diagnostics, PluginUse, Role};
+use portcullis_pipeline::Reads;
+use sha2::{Digest as _, Sha256};
+
+use crate::capability::Clocks;
+use crate::component_source::{SourceProblem, read_file};
+use crate::engine::Engine;
+use crate::inspect::Surface;
+use crate::instance::{Configured, Prepared};
+use crate::load::LoadProblem;
+use crate::shared::{Opened, UseShared};
+
+/// What a component says of itself.
+#[derive(Debug)]
+pub struct Inspection {
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// Its size in bytes.
+    pub bytes: usize,
+    /// What it imports and exports.
+    pub surface: Surface,
+    /// Its name, version and description.
+    pub introduction: [String; 3],
+    /// The JSON Schema of its settings.
+    pub settings_schema: String,
+    /// What it reads, role by role, under the settings given; or why it refuses them.
+    pub plan: Result<Vec<PlannedRole>, Diagnostics>,
+    /// The secrets it asks for.
+    pub secrets: Vec<String>,
+    /// The issuers whose keys it asks for.
+    pub issuers: Vec<String>,
+}
+
+/// What a role reads.
+#[derive(Debug)]
+pub struct PlannedRole {
+    /// The role.
+    pub role: Role,
+    /// What it reads.
+    pub reads: Reads,
+}
+
+/// Why a component cannot be inspected.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct InspectionProblem(String);
+
+impl Engine {
+    /// Inspects a component file under the settings, budget and grants of a use.
+    ///
+    /// # Errors
+    ///
+    /// When the file is no plugin, or cannot describe itself. Settings it refuses are
+    /// part of the inspection.
+    pub fn inspect(
+        &self,
+        file: &Path,
+        plugin_use: &PluginUse,
+    ) -> Result<Inspection, InspectionProblem> {
+        let bytes = read_file(file)
+            .map_err(|problem: SourceProblem| InspectionProblem(problem.to_string()))?;
+        let digest = Sha256::digest(&bytes).into();
+        let problem =
+            |problem: LoadProblem| InspectionProblem(format!("{}: {problem}", file.display()));
+        let (component, surface) = self.check(&bytes, &digest).map_err(problem)?;
+        let clocks = Clocks { real_time: false, real_random: false };
+        let bare = Arc::new(UseShared::new(
+            &plugin_use.name,
+            plugin_use.budget,
+            clocks,
+            Opened::default(),
+        ));
+        let prepared = Prepared::link(&self.inner().linker, &component, Configured::PerInstance)
+            .map_err(|error| problem(LoadProblem::Link(format!("{error:#}"))))?;
+        let descriptor = self.describe(&prepared, &bare).map_err(problem)?;
+        let mut inspection = Inspection {
+            sha256: digest.iter().map(|byte: &u8| format!("{byte:02x}")).collect(),
+            bytes: bytes.len(),
+            surface,
+            introduction: [descriptor.name, descriptor.version, descriptor.description],
+            settings_schema: descriptor.settings_schema,
+            plan: Ok(Vec::new()),
+            secrets: Vec::new(),
+            issuers: Vec::new(),
+        };
+        match self.introduce(&prepared, &bare, plugin_use) {
+            Ok(introduced) => {
+                let planned =
+                    introduced.reads.into_iter().map(|(role, reads)| PlannedRole { role, reads });
+                inspection.plan = Ok(planned.collect());
+                inspection.secrets = introduced.secrets;
+                inspection.issuers = introduced.issuers;
+            }
+            Err(found) => {
+                if let Some(diagnostics) = Diagnostics::from_problems(found) {
+                    inspection.plan = Err(diagnostics);
+                }
+            }
+        }
+        Ok(inspection)
+    }
+}

@@ -1,0 +1,158 @@
+//! One live instance of a plugin, and the calls its roles answer.
+
+use std::sync::Arc;
+
+use wasmtime::Store;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use crate::abi::exports::{
+    authorizer, lifecycle, request_transform, response_transform, validator,
+};
+use crate::abi::imports::types::{Request, Response};
+use crate::state::State;
+
+/// Where in a component its functions are; looked up once.
+struct Exports {
+    lifecycle: lifecycle::GuestIndices,
+    authorizer: Option<authorizer::GuestIndices>,
+    validator: Option<validator::GuestIndices>,
+    request_transform: Option<request_transform::GuestIndices>,
+    response_transform: Option<response_transform::GuestIndices>,
+}
+
+impl Exports {
+    /// Looks them up. A role the component does not export is absent.
+    fn of(pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+        Ok(Self {
+            lifecycle: lifecycle::GuestIndices::new(pre)?,
+            authorizer: authorizer::GuestIndices::new(pre).ok(),
+            validator: validator::GuestIndices::new(pre).ok(),
+            request_transform: request_transform::GuestIndices::new(pre).ok(),
+            response_transform: response_transform::GuestIndices::new(pre).ok(),
+        })
+    }
+}
+
+/// A call of a role.
+pub(crate) enum RoleCall {
+    /// Of the authorizer.
+    Authorize(Request),
+    /// Of the validator.
+    Validate(Request),
+    /// Of the request-transform.
+    TransformRequest(Request),
+    /// Of the response-transform.
+    TransformResponse(Request, Response),
+}
+
+/// A role's answer, as the guest gave it.
+pub(crate) enum RoleAnswer {
+    /// The authorizer's.
+    Authorized(Result<authorizer::Grant, authorizer::Denial>),
+    /// The validator's.
+    Validated(Vec<validator::Violation>),
+    /// The request-transform's.
+    RequestTransformed(request_transform::Outcome),
+    /// The response-transform's.
+    ResponseTransformed(response_transform::Outcome),
+}
+
+/// A component, linked and ready to be instantiated.
+pub(crate) struct Prepared {
+    /// What instances are made of.
+    pub(crate) pre: InstancePre<State>,
+    exports: Exports,
+    /// Whether instances start configured.
+    pub(crate) configured: Configured,
+}
+
+/// How an instance comes to know its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Configured {
+    /// The component is an image of a configured instance.
+    InImage,
+    /// Each instance runs `configure`.
+    PerInstance,
+}
+
+impl Prepared {
+    /// Links a component with what guests can reach.
+    pub(crate) fn link(
+        linker: &Linker<State>,
+        component: &Component,
+        configured: Configured,
+    ) -> wasmtime::Result<Arc<Self>> {
+        let pre = linker.instantiate_pre(component)?;
+        Ok(Arc::new(Self { exports: Exports::of(&pre)?, pre, configured }))
+    }
+}
+
+/// A live instance.
+pub(crate) struct Instance {
+    /// Its store.
+    pub(crate) store: Store<State>,
+    /// The wasmtime instance, for what is not a call of the contract.
+    pub(crate) raw: wasmtime::component::Instance,
+    /// Requests it has served.
+    pub(crate) served: u32,
+    prepared: Arc<Prepared>,
+}
+
+impl Instance {
+    /// Makes an instance. It is not configured unless the component is an image.
+    pub(crate) async fn start(
+        prepared: &Arc<Prepared>,
+        mut store: Store<State>,
+    ) -> wasmtime::Result<Self> {
+        let raw = prepared.pre.instantiate_async(&mut store).await?;
+        Ok(Self { store, raw, served: 0, prepared: prepared.clone() })
+    }
+
+    /// Calls `describe`.
+    pub(crate) async fn describe(&mut self) -> wasmtime::Result<lifecycle::Descriptor> {
+        let guest = self.prepared.exports.lifecycle.load(&mut self.store, &self.raw)?;
+        guest.call_describe(&mut self.store).await
+    }
+
+    /// Calls `configure`.
+    pub(crate) async fn configure(
+        &mut self,
+        settings: &str,
+    ) -> wasmtime::Result<Result<lifecycle::Plan, lifecycle::SettingsError>> {
+        let guest = self.prepared.exports.lifecycle.load(&mut self.store, &self.raw)?;
+        guest.call_configure(&mut self.store, settings).await
+    }
+
+    /// Calls a role.
+    pub(crate) async fn call(&mut self, call: &RoleCall) -> wasmtime::Result<RoleAnswer> {
+        self.served = self.served.saturating_add(1);
+        let exports = &self.prepared.exports;
+        let store = &mut self.store;
+        match call {
+            RoleCall::Authorize(request) => {
+                let guest = present(exports.authorizer.as_ref())?.load(&mut *store, &self.raw)?;
+                Ok(RoleAnswer::Authorized(guest.call_authorize(store, request).await?))
+            }
+            RoleCall::Validate(request) => {
+                let guest = present(exports.validator.as_ref())?.load(&mut *store, &self.raw)?;
+                Ok(RoleAnswer::Validated(guest.call_validate(store, request).await?))
+            }
+            RoleCall::TransformRequest(request) => {
+                let guest =
+                    present(exports.request_transform.as_ref())?.load(&mut *store, &self.raw)?;
+                Ok(RoleAnswer::RequestTransformed(guest.call_transform(store, request).await?))
+            }
+            RoleCall::TransformResponse(request, response) => {
+                let guest =
+                    present(exports.response_transform.as_ref())?.load(&mut *store, &self.raw)?;
+                Ok(RoleAnswer::ResponseTransformed(
+                    guest.call_transform(store, request, response).await?,
+                ))
+            }
+        }
+    }
+}
+
+fn present<T>(indices: Option<&T>) -> wasmtime::Result<&T> {
+    indices.ok_or_else(|| wasmtime::format_err!("the component does not export this role"))
+}

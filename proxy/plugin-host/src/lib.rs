@@ -1,0 +1,41 @@
+//! Runs plugins: components behind the pipeline's port. The only crate that knows
+//! wasmtime; it must not know Pingora.
+//!
+//! ```text
+//! bytes ─ component_source ─▶ inspect ─▶ compile ─▶ describe, configure ─▶ plan × grants
+//!                                                                              │
+//!                        image (in the background) ──replaces──▶ Prepared ◀────┘
+//!                                                                   │
+//! call ─▶ breaker ─▶ slot ─▶ instance (idle or fresh) ─▶ role ─▶ answer, or a fault
+//! ```
+//!
+//! Deliberately absent: a retry of a faulted call, a second chance for an instance
+//! that faulted, and any way for a guest to name a file, an address or a variable.
+
+mod abi;
+mod breaker;
+mod call;
+mod capability;
+mod code_cache;
+mod component_source;
+mod engine;
+mod host;
+mod image;
+mod inspect;
+mod inspection;
+mod instance;
+mod load;
+mod metrics;
+mod plugin_use;
+mod result_cache;
+mod shared;
+mod slots;
+mod state;
+
+pub use code_cache::CacheProblem;
+pub use component_source::ComponentOrigin;
+pub use engine::{Engine, EngineError, EngineSettings};
+pub use host::PluginHost;
+pub use inspect::{ComponentProblem, Surface};
+pub use inspection::{Inspection, InspectionProblem, PlannedRole};
+pub use metrics::UseReading;

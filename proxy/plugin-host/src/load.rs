@@ -1,0 +1,307 @@
+//! Loads plugin uses: find, check, compile, describe, configure, compare the plan
+//! with the grants. Runs when a configuration is loaded, never on a request.
+
+mod plan;
+mod problem;
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use crossbeam_queue::ArrayQueue;
+use portcullis_config::{Diagnostic, Diagnostics, Gateway, Isolation, PluginUse, Role};
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::Component;
+
+use crate::abi::exports::lifecycle;
+use crate::breaker::Breaker;
+use crate::capability::Clocks;
+use crate::code_cache::Digest;
+use crate::component_source::{ComponentOrigin, find};
+use crate::engine::{Engine, POOL_INSTANCES};
+use crate::host::PluginHost;
+use crate::image;
+use crate::inspect::{Surface, check_kind, surface};
+use crate::instance::{Configured, Instance, Prepared};
+use crate::metrics::UseMetrics;
+use crate::plugin_use::{Keeping, LoadedUse, Names};
+use crate::result_cache::ResultCache;
+use crate::shared::{Opened, UseShared};
+use crate::slots::{SharedSlots, Slots, reserve};
+use crate::state::{Moment, State};
+
+pub(crate) use plan::Introduction;
+pub(crate) use problem::LoadProblem;
+
+/// How long `describe` or `configure` may take.
+const LOADING_TIME: Duration = Duration::from_secs(30);
+/// Requests an instance serves where the configuration does not say.
+const REUSE: u32 = 10_000;
+/// Instances that wait for their next request, at the most.
+const IDLE: u32 = 64;
+
+impl Engine {
+    /// Loads every plugin use of a configuration. Uses that have not changed since
+    /// `previous` are carried over, with their instances, caches and counters.
+    ///
+    /// Blocks while components are compiled: not for a request's thread.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of every use, each at the place in the configuration that must
+    /// change.
+    pub fn load(
+        &self,
+        gateway: &Gateway,
+        previous: Option<&PluginHost>,
+    ) -> Result<PluginHost, Diagnostics> {
+        self.load_uses(&gateway.plugin_uses, gateway.plugin_directory.as_deref(), previous)
+    }
+
+    /// The same for plugin uses that stand in no configuration.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn load_uses(
+        &self,
+        uses: &[PluginUse],
+        directory: Option<&Path>,
+        previous: Option<&PluginHost>,
+    ) -> Result<PluginHost, Diagnostics> {
+        let pool = usize::try_from(POOL_INSTANCES).unwrap_or(usize::MAX);
+        let reserve = reserve(pool, uses.len());
+        let shared_slots = SharedSlots::of(pool, uses.len(), reserve);
+        let mut loaded = Vec::with_capacity(uses.len());
+        let mut orders = Vec::new();
+        let mut problems = Vec::new();
+        for plugin_use in uses {
+            let slots = Slots::new(plugin_use.budget.instances, reserve, shared_slots.clone());
+            match self.load_use(plugin_use, directory, previous, slots) {
+                Ok((use_, order)) => {
+                    loaded.push(use_);
+                    orders.extend(order);
+                }
+                Err(found) => problems.extend(found),
+            }
+        }
+        match Diagnostics::from_problems(problems) {
+            Some(diagnostics) => Err(diagnostics),
+            None => {
+                let used: Vec<Digest> =
+                    loaded.iter().flat_map(|use_| use_.code.iter().copied()).collect();
+                self.inner().code.keep_only(&used);
+                image::make_in_background(self, orders);
+                Ok(PluginHost::of(loaded))
+            }
+        }
+    }
+
+    fn load_use(
+        &self,
+        plugin_use: &PluginUse,
+        directory: Option<&Path>,
+        previous: Option<&PluginHost>,
+        slots: Slots,
+    ) -> Result<(Arc<LoadedUse>, Option<image::Order>), Vec<Diagnostic>> {
+        let at = |problem: LoadProblem| vec![problem.diagnostic(plugin_use)];
+        let (bytes, origin) = find(&plugin_use.plugin, directory, &self.inner().builtins)
+            .map_err(|problem| at(LoadProblem::Source(problem)))?;
+        let digest: Digest = Sha256::digest(&bytes).into();
+        let fingerprint = fingerprint(plugin_use, &digest);
+        if let Some(unchanged) = previous.and_then(|host| host.by_fingerprint(&fingerprint)) {
+            return Ok((unchanged, None));
+        }
+        let (component, surface) = self.check(&bytes, &digest).map_err(at)?;
+        for role in &plugin_use.roles {
+            if !surface.roles.contains(role) {
+                return Err(at(LoadProblem::Role { role: *role, exported: surface.roles.clone() }));
+            }
+        }
+        let clocks =
+            Clocks { real_time: plugin_use.grants.clock, real_random: plugin_use.grants.random };
+        let bare = Arc::new(UseShared::new(
+            &plugin_use.name,
+            plugin_use.budget,
+            clocks,
+            Opened::default(),
+        ));
+        let prepared = Prepared::link(&self.inner().linker, &component, Configured::PerInstance)
+            .map_err(|error| at(LoadProblem::Link(format!("{error:#}"))))?;
+        let introduction = self.introduce(&prepared, &bare, plugin_use)?;
+        let opened = introduction
+            .open(plugin_use, &surface)
+            .map_err(|found| diagnostics(found, plugin_use))?;
+        let shared = Arc::new(UseShared::new(&plugin_use.name, plugin_use.budget, clocks, opened));
+        let settings = plugin_use.settings.to_string();
+        let isolation = plugin_use.isolation.unwrap_or(match origin {
+            ComponentOrigin::Builtin => Isolation::Reuse(REUSE),
+            ComponentOrigin::File(_) => Isolation::Fresh,
+        });
+        let wants_image = isolation == Isolation::Fresh && !introduction.random_used;
+        let loaded = Arc::new(LoadedUse {
+            names: Names { name: plugin_use.name.clone(), plugin: plugin_use.plugin.clone() },
+            fingerprint,
+            code: vec![digest, image::key(&digest, &settings)],
+            shared,
+            settings,
+            prepared: ArcSwap::new(prepared),
+            keeping: keeping(plugin_use, isolation, slots),
+            on_fault: plugin_use.on_fault,
+            cache: introduction.cache(plugin_use).map_err(at)?.map(ResultCache::new),
+            reads: introduction.reads,
+            metrics: UseMetrics::default(),
+        });
+        let order = wants_image.then(|| image::Order {
+            loaded: Arc::downgrade(&loaded),
+            bytes: Arc::new(bytes),
+            bare,
+        });
+        Ok((loaded, order))
+    }
+
+    /// Refuses what is no plugin, and compiles what is.
+    pub(crate) fn check(
+        &self,
+        bytes: &[u8],
+        digest: &Digest,
+    ) -> Result<(Component, Surface), LoadProblem> {
+        check_kind(bytes)?;
+        let inner = self.inner();
+        let component = inner
+            .code
+            .component(&inner.serving, digest, || Ok::<_, wasmtime::Error>(Cow::Borrowed(bytes)));
+        let component = component.map_err(|error| {
+            LoadProblem::Component(crate::ComponentProblem::Invalid(format!("{error:#}")))
+        })?;
+        let surface = surface(&component)?;
+        Ok((component, surface))
+    }
+
+    /// Lets a plugin describe itself.
+    pub(crate) fn describe(
+        &self,
+        prepared: &Arc<Prepared>,
+        bare: &Arc<UseShared>,
+    ) -> Result<lifecycle::Descriptor, LoadProblem> {
+        within_loading_time(async {
+            let mut instance = self.loading_instance(prepared, bare).await?;
+            let described = instance.describe().await;
+            described.map_err(|error| fault_in("describe", &instance, &error))
+        })
+    }
+
+    /// Lets the plugin describe itself and take its settings.
+    pub(crate) fn introduce(
+        &self,
+        prepared: &Arc<Prepared>,
+        bare: &Arc<UseShared>,
+        plugin_use: &PluginUse,
+    ) -> Result<Introduction, Vec<Diagnostic>> {
+        let descriptor = self
+            .describe(prepared, bare)
+            .map_err(|problem| vec![problem.diagnostic(plugin_use)])?;
+        plan::check_settings(&descriptor.settings_schema, &plugin_use.settings)
+            .map_err(|found| diagnostics(found, plugin_use))?;
+        let configured = within_loading_time(async {
+            let mut instance = self.loading_instance(prepared, bare).await?;
+            let configured = instance.configure(&plugin_use.settings.to_string()).await;
+            let answer = configured.map_err(|error| fault_in("configure", &instance, &error))?;
+            let refused = |refused: lifecycle::SettingsError| LoadProblem::Settings {
+                pointer: refused.pointer,
+                message: refused.message,
+            };
+            Ok((answer.map_err(refused)?, instance.store.data().random_used()))
+        });
+        let (plan, random_used) =
+            configured.map_err(|problem| vec![problem.diagnostic(plugin_use)])?;
+        Introduction::of(plan, random_used).map_err(|found| diagnostics(found, plugin_use))
+    }
+
+    async fn loading_instance(
+        &self,
+        prepared: &Arc<Prepared>,
+        bare: &Arc<UseShared>,
+    ) -> Result<Instance, LoadProblem> {
+        let mut store = State::store(&self.inner().serving, bare);
+        State::begin(&mut store, Moment::Loading, 0);
+        Instance::start(prepared, store)
+            .await
+            .map_err(|error| LoadProblem::Link(format!("{error:#}")))
+    }
+}
+
+fn fault_in(call: &'static str, instance: &Instance, error: &wasmtime::Error) -> LoadProblem {
+    LoadProblem::Fault { call, fault: crate::call::fault(&instance.store, error) }
+}
+
+fn within_loading_time<T>(
+    talk: impl Future<Output = Result<T, LoadProblem>>,
+) -> Result<T, LoadProblem> {
+    let outcome = block_on(async { tokio::time::timeout(LOADING_TIME, talk).await });
+    outcome.unwrap_or(Err(LoadProblem::TooSlow(LOADING_TIME)))
+}
+
+fn diagnostics(problems: Vec<LoadProblem>, plugin_use: &PluginUse) -> Vec<Diagnostic> {
+    problems.into_iter().map(|problem| problem.diagnostic(plugin_use)).collect()
+}
+
+fn keeping(plugin_use: &PluginUse, isolation: Isolation, slots: Slots) -> Keeping {
+    let reuse = match isolation {
+        Isolation::Fresh => 1,
+        Isolation::Reuse(requests) => requests.max(1),
+    };
+    let idle = usize::try_from(plugin_use.budget.instances.clamp(1, IDLE)).unwrap_or(1);
+    let breaker = Breaker::new(
+        plugin_use.budget.breaker_after,
+        plugin_use.budget.breaker_pause,
+        Instant::now(),
+    );
+    Keeping { reuse, idle: ArrayQueue::new(idle), slots, breaker }
+}
+
+/// A digest of everything a loaded use depends on.
+fn fingerprint(plugin_use: &PluginUse, component: &Digest) -> Digest {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    part(component);
+    part(plugin_use.settings.to_string().as_bytes());
+    // `Debug` hides the secrets' bytes, which follow by themselves.
+    let PluginUse { name, plugin, roles, isolation, grants, budget, cache, on_fault, .. } =
+        plugin_use;
+    part(
+        format!(
+            "{name} {plugin} {roles:?} {isolation:?} {grants:?} {budget:?} {cache:?} {on_fault:?}"
+        )
+        .as_bytes(),
+    );
+    for granted in grants.secrets.values() {
+        part(granted.secret.expose());
+    }
+    hash.finalize().into()
+}
+
+/// Runs a future to its end on this thread, which must not belong to a runtime.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(future),
+        // A current-thread runtime with a timer needs no resource that can be short.
+        Err(problem) => unreachable!("a runtime without threads or sockets: {problem}"),
+    }
+}
+
+/// The name of a role, as the configuration and the contract write it.
+pub(crate) fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Authorizer => "authorizer",
+        Role::Validator => "validator",
+        Role::RequestTransform => "request-transform",
+        Role::ResponseTransform => "response-transform",
+    }
+}

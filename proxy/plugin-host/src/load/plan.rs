@@ -1,0 +1,189 @@
+//! What a plugin said of itself, checked: its settings against its schema, its plan
+//! against the grants.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::HeaderName;
+use portcullis_config::{IssuerKeys, PluginUse, Role};
+use portcullis_pipeline::{BodyMode, Reads};
+use serde_json::Value;
+
+use super::LoadProblem;
+use crate::abi::exports::lifecycle;
+use crate::capability::IssuerKeySet;
+use crate::inspect::Surface;
+use crate::shared::Opened;
+
+/// What a plugin said of itself under its settings.
+pub(crate) struct Introduction {
+    /// What each role reads.
+    pub(crate) reads: Vec<(Role, Reads)>,
+    /// The secrets it will ask for.
+    pub(crate) secrets: Vec<String>,
+    /// The issuers whose keys it will use.
+    pub(crate) issuers: Vec<String>,
+    /// Whether it drew randomness while it was configured.
+    pub(crate) random_used: bool,
+    cacheable: bool,
+}
+
+impl Introduction {
+    /// Checks a plan for itself.
+    pub(crate) fn of(plan: lifecycle::Plan, random_used: bool) -> Result<Self, Vec<LoadProblem>> {
+        let mut planned = Vec::new();
+        let mut problems = Vec::new();
+        let mut cacheable = false;
+        for role_plan in plan.roles {
+            let role = role(role_plan.role);
+            cacheable |= role == Role::Authorizer && role_plan.cacheable;
+            match reads(role, role_plan.reads) {
+                Ok(reads) => planned.push((role, reads)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let (secrets, issuers) = (plan.secrets, plan.issuers);
+        Ok(Self { reads: planned, secrets, issuers, random_used, cacheable })
+    }
+
+    /// Compares the plan with the grants; what is granted and asked for is opened.
+    pub(crate) fn open(
+        &self,
+        plugin_use: &PluginUse,
+        surface: &Surface,
+    ) -> Result<Opened, Vec<LoadProblem>> {
+        let mut problems = Vec::new();
+        for role in &plugin_use.roles {
+            if !self.reads.iter().any(|(planned, _)| planned == role) {
+                problems.push(LoadProblem::NoPlan(*role));
+            }
+        }
+        let grants = &plugin_use.grants;
+        let mut opened = Opened::default();
+        for asked in &self.secrets {
+            // `credential/*` asks for a namespace, whose members come and go.
+            let in_reach: Vec<_> = match asked.strip_suffix('*') {
+                Some(prefix) => {
+                    grants.secrets.iter().filter(|(name, _)| name.starts_with(prefix)).collect()
+                }
+                None => grants.secrets.get_key_value(asked).into_iter().collect(),
+            };
+            if in_reach.is_empty() {
+                let name = asked.clone();
+                problems.push(LoadProblem::Ungranted { what: "secret", table: "secrets", name });
+            }
+            opened.secrets.extend(
+                in_reach.into_iter().map(|(name, granted)| (name.clone(), granted.clone())),
+            );
+        }
+        for name in &self.issuers {
+            match grants.issuers.get(name) {
+                Some(keys) => match key_set(name, keys) {
+                    Ok(set) => drop(opened.issuers.insert(name.clone(), set)),
+                    Err(problem) => problems.push(problem),
+                },
+                None => problems.push(LoadProblem::Ungranted {
+                    what: "issuer",
+                    table: "issuers",
+                    name: name.clone(),
+                }),
+            }
+        }
+        let ungranted = |capability: &str, empty: bool| {
+            (empty && surface.capabilities.iter().any(|imported| imported == capability))
+                .then(|| LoadProblem::Capability { capability: capability.to_owned() })
+        };
+        if problems.is_empty() {
+            problems.extend(ungranted("secrets", grants.secrets.is_empty()));
+            problems.extend(ungranted("keys", grants.issuers.is_empty()));
+        }
+        if problems.is_empty() { Ok(opened) } else { Err(problems) }
+    }
+
+    /// How long grants may be kept.
+    pub(crate) fn cache(&self, plugin_use: &PluginUse) -> Result<Option<Duration>, LoadProblem> {
+        match plugin_use.cache {
+            Some(_) if !self.cacheable => Err(LoadProblem::NotCacheable),
+            life => Ok(life),
+        }
+    }
+}
+
+fn key_set(name: &str, keys: &IssuerKeys) -> Result<IssuerKeySet, LoadProblem> {
+    match keys {
+        IssuerKeys::File { path, jwks } => IssuerKeySet::parse(jwks).map_err(|problem| {
+            LoadProblem::Keys { issuer: name.to_owned(), path: path.clone(), problem }
+        }),
+    }
+}
+
+fn role(said: lifecycle::Role) -> Role {
+    match said {
+        lifecycle::Role::Authorizer => Role::Authorizer,
+        lifecycle::Role::Validator => Role::Validator,
+        lifecycle::Role::RequestTransform => Role::RequestTransform,
+        lifecycle::Role::ResponseTransform => Role::ResponseTransform,
+    }
+}
+
+fn reads(role: Role, said: lifecycle::Reads) -> Result<Reads, LoadProblem> {
+    let (all_headers, headers) = names(said.headers)?;
+    let (all_response_headers, response_headers) = names(said.response_headers)?;
+    let response_body = mode(said.response_body);
+    let reads_a_response =
+        all_response_headers || !response_headers.is_empty() || response_body != BodyMode::None;
+    if reads_a_response && role != Role::ResponseTransform {
+        return Err(LoadProblem::ReadsResponse(role));
+    }
+    let all_parameters = said.parameters.iter().any(|name| name == "*");
+    Ok(Reads {
+        all_headers,
+        headers,
+        all_parameters,
+        parameters: said.parameters,
+        attributes: said.attributes,
+        body: mode(said.body),
+        all_response_headers,
+        response_headers,
+        response_body,
+    })
+}
+
+fn names(said: Vec<String>) -> Result<(bool, Vec<HeaderName>), LoadProblem> {
+    let all = said.iter().any(|name| name == "*");
+    let parse = |name: &String| {
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| LoadProblem::Header(name.clone()))
+    };
+    let named = said.iter().filter(|name| *name != "*").map(parse).collect::<Result<_, _>>()?;
+    Ok((all, named))
+}
+
+fn mode(said: lifecycle::BodyMode) -> BodyMode {
+    match said {
+        lifecycle::BodyMode::None => BodyMode::None,
+        lifecycle::BodyMode::Peek(bytes) => BodyMode::Peek(bytes),
+        lifecycle::BodyMode::Buffer(bytes) => BodyMode::Buffer(bytes),
+    }
+}
+
+/// Checks settings against the plugin's own schema, so that a plugin sees only what
+/// it said it takes.
+pub(crate) fn check_settings(schema: &str, settings: &Value) -> Result<(), Vec<LoadProblem>> {
+    let schema: Value = serde_json::from_str(schema)
+        .map_err(|problem| vec![LoadProblem::Schema(problem.to_string())])?;
+    let validator = jsonschema::validator_for(&schema)
+        .map_err(|problem| vec![LoadProblem::Schema(problem.to_string())])?;
+    // One problem a place: a value of the wrong type breaks several rules at once.
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for error in validator.iter_errors(settings) {
+        found.entry(error.instance_path().to_string()).or_insert_with(|| error.to_string());
+    }
+    let problems: Vec<LoadProblem> = found
+        .into_iter()
+        .map(|(pointer, message)| LoadProblem::Settings { pointer, message })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}

@@ -1,0 +1,103 @@
+//! Why a plugin use cannot be loaded, and where in the configuration to mend it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use portcullis_config::{Diagnostic, Place, PluginUse, Role};
+use portcullis_pipeline::PluginFault;
+
+use super::role_name;
+use crate::capability::KeySetProblem;
+use crate::component_source::SourceProblem;
+use crate::inspect::ComponentProblem;
+
+/// Why a plugin use cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadProblem {
+    #[error(transparent)]
+    Source(#[from] SourceProblem),
+    #[error("{0}")]
+    Component(#[from] ComponentProblem),
+    #[error("the component cannot be linked: {0}")]
+    Link(String),
+    #[error("it is used as {}, and exports {}", role_name(*role), list(exported))]
+    Role { role: Role, exported: Vec<Role> },
+    #[error("its `{call}` failed: it {fault}")]
+    Fault { call: &'static str, fault: PluginFault },
+    #[error("it took longer than {} s to describe or configure itself", .0.as_secs())]
+    TooSlow(Duration),
+    #[error("its settings schema is broken: {0}")]
+    Schema(String),
+    #[error("{message}")]
+    Settings { pointer: String, message: String },
+    #[error("its plan says nothing of the role {}", role_name(*.0))]
+    NoPlan(Role),
+    #[error("it wants to read a response as {}, which has none", role_name(*.0))]
+    ReadsResponse(Role),
+    #[error("its plan reads `{0}`, which is no header name")]
+    Header(String),
+    #[error("it asks for the {what} `{name}`, which is not granted")]
+    Ungranted { what: &'static str, table: &'static str, name: String },
+    #[error("it imports `{capability}`, and nothing of the kind is granted")]
+    Capability { capability: String },
+    #[error("its answers may not be cached")]
+    NotCacheable,
+    #[error("the keys of `{issuer}` in {path}: {problem}")]
+    Keys { issuer: String, path: PathBuf, problem: KeySetProblem },
+}
+
+impl LoadProblem {
+    /// The problem at its place, with what to do about it.
+    pub(crate) fn diagnostic(self, plugin_use: &PluginUse) -> Diagnostic {
+        let place = match &self {
+            Self::Settings { pointer, .. } => settings_place(plugin_use, pointer),
+            _ => &plugin_use.plugin_place,
+        };
+        let diagnostic = Diagnostic::at(place, format!("plugin `{}`: {self}", plugin_use.plugin));
+        match self.help() {
+            Some(help) => diagnostic.with_help(help),
+            None => diagnostic,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Source(SourceProblem::Unknown { known, .. }) if known.is_empty() => {
+                Some("there are none; set `plugins` to the directory that holds them".to_owned())
+            }
+            Self::Source(SourceProblem::Unknown { known, .. }) => {
+                let quoted: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+                Some(format!("known: {}", quoted.join(", ")))
+            }
+            Self::Ungranted { table, name, .. } => Some(match *table {
+                "secrets" => format!("grant it: grants.secrets.{name} = {{ env = \"…\" }}"),
+                _ => format!("grant it: grants.issuers.\"{name}\" = {{ jwks = \"…\" }}"),
+            }),
+            Self::Capability { capability } => Some(match capability.as_str() {
+                "secrets" => "grant what it may use under `grants.secrets`".to_owned(),
+                _ => "grant whose keys it may use under `grants.issuers`".to_owned(),
+            }),
+            Self::NotCacheable => Some("remove `cache`".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// The place of the settings' member, or of the nearest one around it.
+fn settings_place<'a>(plugin_use: &'a PluginUse, pointer: &str) -> &'a Place {
+    let mut pointer = pointer;
+    loop {
+        if let Some(place) = plugin_use.settings_places.get(pointer) {
+            return place;
+        }
+        match pointer.rfind('/') {
+            Some(end) => pointer = pointer.get(..end).unwrap_or_default(),
+            None => return &plugin_use.plugin_place,
+        }
+    }
+}
+
+fn list(roles: &[Role]) -> String {
+    let names: Vec<&str> = roles.iter().map(|role| role_name(*role)).collect();
+    names.join(", ")
+}

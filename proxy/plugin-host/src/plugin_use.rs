@@ -1,0 +1,197 @@
+//! A configured use of a plugin, loaded.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use crossbeam_queue::ArrayQueue;
+use portcullis_config::{OnFault, Role};
+use portcullis_pipeline::{
+    AuthorizerAnswer, CacheUse, Call, Grant, PluginFault, Reads, RequestOutcome, ResponseCall,
+    ResponseOutcome, Violation,
+};
+
+use crate::abi;
+use crate::abi::imports::types::Request;
+use crate::breaker::Breaker;
+use crate::call::Occupied;
+use crate::code_cache::Digest;
+use crate::engine::Engine;
+use crate::instance::{Configured, Prepared, RoleAnswer, RoleCall};
+use crate::metrics::{DecisionKind, UseMetrics, UseReading};
+use crate::result_cache::{NoGrant, ResultCache, key};
+use crate::shared::UseShared;
+use crate::slots::Slots;
+
+/// A plugin use, ready to be called.
+pub(crate) struct LoadedUse {
+    /// Its names: of the use, and of the plugin.
+    pub(crate) names: Names,
+    /// What it was made of; equal fingerprints are the same use.
+    pub(crate) fingerprint: Digest,
+    /// The digests of its code in the cache.
+    pub(crate) code: Vec<Digest>,
+    /// What its instances share.
+    pub(crate) shared: Arc<UseShared>,
+    /// The settings, for instances that are configured one by one.
+    pub(crate) settings: String,
+    /// What instances are made of; replaced when the image is ready.
+    pub(crate) prepared: ArcSwap<Prepared>,
+    /// What each role reads.
+    pub(crate) reads: Vec<(Role, Reads)>,
+    /// How an instance is chosen and kept.
+    pub(crate) keeping: Keeping,
+    /// What happens to the request when it faults.
+    pub(crate) on_fault: OnFault,
+    /// Earlier grants, where they may be kept.
+    pub(crate) cache: Option<ResultCache>,
+    /// What it did.
+    pub(crate) metrics: UseMetrics,
+}
+
+/// The names of a plugin use.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    /// In the configuration.
+    pub(crate) name: String,
+    /// Of the plugin.
+    pub(crate) plugin: String,
+}
+
+/// How instances of a use are bounded, reused and taken out of the path.
+pub(crate) struct Keeping {
+    /// Requests an instance may serve.
+    pub(crate) reuse: u32,
+    /// Instances that wait for their next request.
+    pub(crate) idle: ArrayQueue<Occupied>,
+    /// How many may live.
+    pub(crate) slots: Slots,
+    /// Takes the use out of the path after repeated faults.
+    pub(crate) breaker: Breaker,
+}
+
+impl LoadedUse {
+    /// Asks the authorizer, or finds its earlier answer.
+    pub(crate) async fn authorize(&self, call: Call<'_>) -> AuthorizerAnswer {
+        let request = self.request(&call, Role::Authorizer);
+        let time_ms = call.view.time_ms();
+        let (answer, use_) = match &self.cache {
+            None => (self.ask(request, time_ms).await, CacheUse::Called),
+            Some(cache) => {
+                match cache.get_or(key(&request), time_ms, self.ask(request, time_ms)).await {
+                    Ok((grant, use_)) => (Ok((*grant).clone()), use_),
+                    Err(none) => (Err(none), CacheUse::Called),
+                }
+            }
+        };
+        self.metrics.decided(match (&answer, use_) {
+            (Ok(_), CacheUse::Hit) => DecisionKind::Cached,
+            (Ok(_), CacheUse::Called) => DecisionKind::Allowed,
+            (Err(_), _) => DecisionKind::Refused,
+        });
+        match answer {
+            Ok(grant) => Ok((Ok(grant), use_)),
+            Err(NoGrant::Denied(denial)) => Ok((Err(denial), use_)),
+            Err(NoGrant::Fault(fault)) => Err(fault),
+        }
+    }
+
+    async fn ask(&self, request: Request, time_ms: u64) -> Result<Grant, NoGrant> {
+        let answer = match self.call(RoleCall::Authorize(request), time_ms).await {
+            Ok(RoleAnswer::Authorized(answer)) => abi::authorizer_answer(answer),
+            Ok(_) => Err(wrong_answer()),
+            Err(fault) => Err(fault),
+        };
+        answer.map_err(NoGrant::Fault)?.map_err(NoGrant::Denied)
+    }
+
+    /// Asks the validator.
+    pub(crate) async fn validate(&self, call: Call<'_>) -> Result<Vec<Violation>, PluginFault> {
+        let request = self.request(&call, Role::Validator);
+        match self.call(RoleCall::Validate(request), call.view.time_ms()).await? {
+            RoleAnswer::Validated(found) => {
+                self.decided(found.is_empty());
+                Ok(abi::violations(found))
+            }
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    /// Asks the request-transform.
+    pub(crate) async fn transform_request(
+        &self,
+        call: Call<'_>,
+    ) -> Result<RequestOutcome, PluginFault> {
+        let request = self.request(&call, Role::RequestTransform);
+        match self.call(RoleCall::TransformRequest(request), call.view.time_ms()).await? {
+            RoleAnswer::RequestTransformed(outcome) => {
+                let outcome = abi::request_outcome(outcome)?;
+                self.decided(matches!(outcome, RequestOutcome::Edit(_)));
+                Ok(outcome)
+            }
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    /// Asks the response-transform.
+    pub(crate) async fn transform_response(
+        &self,
+        call: ResponseCall<'_>,
+    ) -> Result<ResponseOutcome, PluginFault> {
+        let request = self.request(&call.request, Role::ResponseTransform);
+        let response = abi::response(&call, self.reads(Role::ResponseTransform));
+        let time_ms = call.request.view.time_ms();
+        match self.call(RoleCall::TransformResponse(request, response), time_ms).await? {
+            RoleAnswer::ResponseTransformed(outcome) => {
+                let outcome = abi::response_outcome(outcome)?;
+                self.decided(matches!(outcome, ResponseOutcome::Edit(_)));
+                Ok(outcome)
+            }
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    /// What a role reads; nothing, where the plan does not name the role, which
+    /// loading refuses.
+    pub(crate) fn reads(&self, role: Role) -> &Reads {
+        static NOTHING: std::sync::LazyLock<Reads> = std::sync::LazyLock::new(Reads::default);
+        self.reads.iter().find(|(planned, _)| *planned == role).map_or(&NOTHING, |(_, reads)| reads)
+    }
+
+    /// Reads the counters.
+    pub(crate) fn reading(&self) -> UseReading {
+        UseReading {
+            image_ready: self.prepared.load().configured == Configured::InImage,
+            log_lines: self.shared.log.counts(),
+            breaker: (self.keeping.breaker.is_open(), self.keeping.breaker.times_opened()),
+            ..self.metrics.reading(&self.names.name, &self.names.plugin)
+        }
+    }
+
+    fn request(&self, call: &Call<'_>, role: Role) -> Request {
+        let request = abi::request(&call.view, self.reads(role), call.target.argument.as_deref());
+        self.metrics.read(abi::size(&request));
+        request
+    }
+
+    fn decided(&self, goes_on: bool) {
+        self.metrics.decided(if goes_on { DecisionKind::Allowed } else { DecisionKind::Refused });
+    }
+}
+
+fn wrong_answer() -> PluginFault {
+    PluginFault::BadAnswer("the answer of another role".to_owned())
+}
+
+/// Swaps in an image of a configured instance, once it is made.
+pub(crate) fn serve_from_image(
+    loaded: &LoadedUse,
+    engine: &Engine,
+    image: &wasmtime::component::Component,
+) {
+    match Prepared::link(&engine.inner().linker, image, Configured::InImage) {
+        Ok(prepared) => loaded.prepared.store(prepared),
+        Err(problem) => {
+            tracing::warn!(use_ = loaded.names.name, %problem, "the image cannot be linked")
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What all instances of one plugin use share.
+
+use std::collections::BTreeMap;
+
+use portcullis_config::{Budget, SecretGrant};
+
+use crate::capability::{Clocks, IssuerKeySet, LogSink};
+
+/// The grants, limits and log of one plugin use.
+#[derive(Debug)]
+pub(crate) struct UseShared {
+    /// What one call may use.
+    pub(crate) budget: Budget,
+    /// Whether clocks and randomness are real.
+    pub(crate) clocks: Clocks,
+    /// Where its lines go.
+    pub(crate) log: LogSink,
+    /// What it may use: granted, and asked for by its plan.
+    opened: Opened,
+}
+
+/// Secrets and keys that are granted and were asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    /// Secrets by name.
+    pub(crate) secrets: BTreeMap<String, SecretGrant>,
+    /// Keys by issuer.
+    pub(crate) issuers: BTreeMap<String, IssuerKeySet>,
+}
+
+impl UseShared {
+    /// Shares these.
+    pub(crate) fn new(name: &str, budget: Budget, clocks: Clocks, opened: Opened) -> Self {
+        Self { budget, clocks, log: LogSink::new(name), opened }
+    }
+
+    /// A secret that is granted and was asked for.
+    pub(crate) fn secret(&self, name: &str) -> Option<&SecretGrant> {
+        self.opened.secrets.get(name)
+    }
+
+    /// The keys of an issuer that is granted and was asked for.
+    pub(crate) fn issuer(&self, name: &str) -> Option<&IssuerKeySet> {
+        self.opened.issuers.get(name)
+    }
+}

@@ -1,0 +1,173 @@
+//! What is known of a request beside its bytes: its id, when it came, from whom.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::{HeaderMap, header};
+use ipnet::IpNet;
+use pingora::protocols::Digest;
+use pingora::protocols::http::ServerSession;
+use portcullis_pipeline::{Arrival, Scheme, TlsFacts};
+
+/// Whether the peer of a connection is a proxy whose headers are believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// It is.
+    Trusted,
+    /// It may write what it likes.
+    Stranger,
+}
+
+/// The facts of a request whose head has been read.
+pub(crate) fn arrival(session: &ServerSession, trusted: &[IpNet], id: u128) -> Arrival {
+    let peer = peer_address(session);
+    let headers = &session.req_header().headers;
+    let tls = session.digest().and_then(tls_facts);
+    let connection_scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
+    let (client, scheme) = match trust(peer.ip(), trusted) {
+        Peer::Stranger => (peer.ip(), connection_scheme),
+        Peer::Trusted => {
+            let client = forwarded_client(headers, peer.ip(), trusted);
+            (client, forwarded_scheme(headers).unwrap_or(connection_scheme))
+        }
+    };
+    Arrival { id: request_id(id), peer, client, scheme, time_ms: now_ms(), tls }
+}
+
+/// Whether the headers of this peer are believed.
+pub(crate) fn trust(peer: IpAddr, trusted: &[IpNet]) -> Peer {
+    let peer = peer.to_canonical();
+    if trusted.iter().any(|network| network.contains(&peer)) {
+        Peer::Trusted
+    } else {
+        Peer::Stranger
+    }
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The peer of the connection; unspecified where there is no socket.
+pub(crate) fn peer_address(session: &ServerSession) -> SocketAddr {
+    let address = session.client_addr().and_then(|address| address.as_inet());
+    let address = address.copied().unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// The id as headers and logs carry it: 32 hexadecimal digits.
+pub(crate) fn request_id(bits: u128) -> String {
+    format!("{bits:032x}")
+}
+
+/// The last address in the chain that no trusted proxy has.
+fn forwarded_client(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
+    let mut client = peer;
+    let chain =
+        headers.get_all("x-forwarded-for").iter().rev().filter_map(|value| value.to_str().ok());
+    for hop in chain.flat_map(|value| value.rsplit(',')) {
+        let Some(address) = parse_hop(hop) else { return client };
+        client = address;
+        if trust(address, trusted) == Peer::Stranger {
+            return client;
+        }
+    }
+    client
+}
+
+/// An address as proxies write it: bare, with a port, or in brackets.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    let bare = hop.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse().or_else(|_| hop.parse().map(|address: SocketAddr| address.ip()));
+    address.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+fn forwarded_scheme(headers: &HeaderMap) -> Option<Scheme> {
+    let value = headers.get("x-forwarded-proto")?.to_str().ok()?;
+    match value.rsplit(',').next()?.trim() {
+        scheme if scheme.eq_ignore_ascii_case("https") => Some(Scheme::Https),
+        scheme if scheme.eq_ignore_ascii_case("http") => Some(Scheme::Http),
+        _ => None,
+    }
+}
+
+fn tls_facts(digest: &Digest) -> Option<TlsFacts> {
+    let tls = digest.ssl_digest.as_ref()?;
+    let certificate = Some(&tls.cert_digest).filter(|digest| !digest.is_empty()).cloned();
+    Some(TlsFacts { version: tls.version.to_string(), client_certificate_sha256: certificate })
+}
+
+/// Turns an absolute-form target (RFC 9112 §3.2.2) into its origin form: the target's
+/// authority wins over `Host`.
+pub(crate) fn to_origin_form(session: &mut ServerSession) -> pingora::Result<()> {
+    let head = session.req_header();
+    if !is_absolute_form(head.raw_path()) {
+        return Ok(());
+    }
+    let target = std::str::from_utf8(head.raw_path())
+        .ok()
+        .and_then(|target| target.parse::<http::Uri>().ok());
+    let parts = target.map(http::Uri::into_parts);
+    let (Some(authority), path) =
+        parts.map_or((None, None), |parts| (parts.authority, parts.path_and_query))
+    else {
+        return pingora::Error::e_explain(
+            pingora::ErrorType::InvalidHTTPHeader,
+            "an absolute target without host",
+        );
+    };
+    let path = path.map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned());
+    let head = session.req_header_mut();
+    head.insert_header(header::HOST, authority.as_str())?;
+    head.set_raw_path(path.as_bytes())
+}
+
+fn is_absolute_form(target: &[u8]) -> bool {
+    let has_scheme = |scheme: &[u8]| {
+        target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    has_scheme(b"http://") || has_scheme(b"https://")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(chain: &[&str], expected: &str) {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        let mut headers = HeaderMap::new();
+        for value in chain {
+            headers.append("x-forwarded-for", value.parse().unwrap());
+        }
+        let client = forwarded_client(&headers, "10.0.0.1".parse().unwrap(), &trusted);
+        assert_eq!(client.to_string(), expected, "{chain:?}");
+    }
+
+    #[test]
+    fn the_client_is_the_last_address_no_trusted_proxy_has() {
+        check(&[], "10.0.0.1");
+        check(&["192.0.2.7"], "192.0.2.7");
+        check(&["192.0.2.7, 10.0.0.9"], "192.0.2.7");
+        check(&["198.51.100.1, 192.0.2.7", "10.0.0.9"], "192.0.2.7");
+        check(&["192.0.2.7:4711, [fd00::1]:80"], "192.0.2.7");
+        check(&["::ffff:192.0.2.7"], "192.0.2.7");
+        check(&["10.0.0.8, 10.0.0.9"], "10.0.0.8");
+        check(&["192.0.2.7, nonsense, 10.0.0.9"], "10.0.0.9");
+    }
+
+    #[test]
+    fn ids_are_as_long_as_they_are_random() {
+        assert_eq!(request_id(1).len(), 32);
+        assert_eq!(request_id(u128::MAX), "f".repeat(32));
+    }
+
+    #[test]
+    fn absolute_targets_are_told_from_paths() {
+        assert!(is_absolute_form(b"HTTP://a/b"));
+        assert!(!is_absolute_form(b"/http://a"));
+        assert!(!is_absolute_form(b"*"));
+    }
+}

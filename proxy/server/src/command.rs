@@ -1,0 +1,103 @@
+//! The commands that look at configurations without serving them.
+
+pub(crate) mod check;
+pub(crate) mod explain;
+pub(crate) mod plugin;
+pub(crate) mod routes;
+
+use std::process::ExitCode;
+
+use portcullis_config::{Access, Gateway, HostPattern, Integration, PluginUse, RouteMatch};
+use portcullis_pipeline::ServedRoute;
+use serde::Serialize;
+
+/// The configuration is refused, or nothing matches.
+pub(crate) const REFUSED: u8 = 1;
+/// The command line is not understood.
+pub(crate) const USAGE: u8 = 2;
+/// Something went wrong that is not the operator's doing (`EX_SOFTWARE`).
+pub(crate) const INTERNAL: u8 = 70;
+
+/// How a command tells what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Output {
+    /// As the command line asks.
+    #[expect(clippy::fn_params_excessive_bools, reason = "a flag of the command line is a bool")]
+    pub(crate) fn of(json: bool) -> Self {
+        if json { Self::Json } else { Self::Text }
+    }
+}
+
+/// A route as commands show it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ShownRoute {
+    pub(crate) api: String,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) route: String,
+    pub(crate) path: Option<String>,
+    pub(crate) authorizer: Option<String>,
+    pub(crate) validators: Vec<String>,
+    pub(crate) request_transforms: Vec<String>,
+    pub(crate) response_transforms: Vec<String>,
+    pub(crate) answered_by: String,
+}
+
+impl ShownRoute {
+    /// Shows a route whose plugin uses are these.
+    pub(crate) fn of(served: &ServedRoute, uses: &[PluginUse]) -> Self {
+        let name = |used: &portcullis_config::Use| {
+            let plugin = uses.get(used.plugin.0).map_or("?", |plugin| plugin.name.as_str());
+            match &used.argument {
+                Some(argument) => format!("{plugin}({argument})"),
+                None => plugin.to_owned(),
+            }
+        };
+        let names = |uses: &[portcullis_config::Use]| uses.iter().map(name).collect();
+        let route = &served.route;
+        Self {
+            api: served.api.clone(),
+            hosts: served.hosts.iter().map(shown_host).collect(),
+            route: route.key.clone(),
+            path: match &route.matches {
+                RouteMatch::Path { pattern, .. } => Some(pattern.to_string()),
+                RouteMatch::Default => None,
+            },
+            authorizer: match &route.access {
+                Access::Open => None,
+                Access::By(used) => Some(name(used)),
+            },
+            validators: names(&route.validators),
+            request_transforms: names(&route.request_transforms),
+            response_transforms: names(&route.response_transforms),
+            answered_by: match &route.integration {
+                Integration::Proxy { upstream, .. } => format!("upstream {}", upstream.name),
+                Integration::Fixed { status, .. } => format!("status {}", status.as_u16()),
+            },
+        }
+    }
+}
+
+fn shown_host(host: &HostPattern) -> String {
+    match host {
+        HostPattern::Exact(host) => host.clone(),
+        HostPattern::Wildcard(suffix) => format!("*.{suffix}"),
+    }
+}
+
+/// Reads a configuration, or tells what is wrong with it.
+pub(crate) fn read(file: &std::path::Path, output: Output) -> Result<Gateway, ExitCode> {
+    portcullis_config::load(file).map_err(|problems| {
+        match output {
+            Output::Text => eprintln!("{problems}"),
+            Output::Json => println!("{}", problems.to_json()),
+        }
+        ExitCode::from(REFUSED)
+    })
+}

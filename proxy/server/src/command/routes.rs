@@ -1,0 +1,50 @@
+//! `portcullis routes`: what a configuration serves.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use portcullis_config::Gateway;
+use portcullis_pipeline::RouteTable;
+
+use super::{INTERNAL, Output, ShownRoute};
+
+/// Lists the routes of a configuration.
+pub(crate) fn run(file: &Path, output: Output) -> ExitCode {
+    let Gateway { apis, plugin_uses, .. } = match super::read(file, output) {
+        Ok(gateway) => gateway,
+        Err(code) => return code,
+    };
+    let table = RouteTable::new(apis);
+    let shown: Vec<ShownRoute> =
+        table.routes().map(|served| ShownRoute::of(served, &plugin_uses)).collect();
+    match output {
+        Output::Text => print_table(&shown),
+        Output::Json => match serde_json::to_string_pretty(&shown) {
+            Ok(text) => println!("{text}"),
+            Err(_) => return ExitCode::from(INTERNAL),
+        },
+    }
+    ExitCode::SUCCESS
+}
+
+fn print_table(shown: &[ShownRoute]) {
+    let rows: Vec<[String; 4]> = shown.iter().map(row).collect();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let (api, route, access) =
+        (width(0).unwrap_or(0), width(1).unwrap_or(0), width(2).unwrap_or(0));
+    for [api_cell, route_cell, access_cell, target] in &rows {
+        println!("{api_cell:api$}  {route_cell:route$}  {access_cell:access$}  {target}");
+    }
+}
+
+fn row(shown: &ShownRoute) -> [String; 4] {
+    let method = shown.route.split(' ').next().unwrap_or_default();
+    let route = match &shown.path {
+        Some(path) => format!("{method} {path}"),
+        None => shown.route.clone(),
+    };
+    let access = shown.authorizer.clone().unwrap_or_else(|| "open".into());
+    [shown.api.clone(), route, access, shown.answered_by.clone()]
+}

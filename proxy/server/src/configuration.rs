@@ -1,0 +1,194 @@
+//! From a configuration file to what serves.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use portcullis_config::{Diagnostic, Diagnostics, Gateway, Listener, Place, Process, Surroundings};
+use portcullis_pipeline::Pipeline;
+use portcullis_plugin_host::{Engine, EngineError, EngineSettings};
+
+use crate::current::Running;
+use crate::listen::{self, ListenError};
+use crate::telemetry::Telemetry;
+use crate::upstream::{UpstreamBuildError, Upstreams};
+
+/// Why a configuration cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The text, or a plugin, is at fault: shown at its place.
+    #[error("{0}")]
+    Diagnosed(#[from] Diagnostics),
+    /// An upstream cannot be reached this way.
+    #[error("{0}")]
+    Upstream(Box<dyn std::error::Error + Send + Sync>),
+    /// A listener cannot serve this way.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+}
+
+impl From<UpstreamBuildError> for BuildError {
+    fn from(error: UpstreamBuildError) -> Self {
+        Self::Upstream(Box::new(error))
+    }
+}
+
+/// A configuration as read, and the files it came from.
+pub(crate) struct Written {
+    /// The configuration, checked.
+    pub(crate) gateway: Result<Gateway, Diagnostics>,
+    /// Every file that was looked at.
+    pub(crate) files: BTreeSet<PathBuf>,
+}
+
+/// Reads and checks a configuration file.
+pub(crate) fn read(file: &Path) -> Written {
+    let watched = Watched { files: Mutex::new(BTreeSet::from([file.to_owned()])) };
+    let gateway = match watched.read_text(file) {
+        Ok(text) => {
+            let directory = file.parent().unwrap_or(Path::new(""));
+            portcullis_config::parse_within(&text, &file.display().to_string(), directory, &watched)
+        }
+        Err(error) => Err(unreadable(file, &error)),
+    };
+    let mut files = watched.files.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Ok(gateway) = &gateway {
+        files.extend(files_of(gateway));
+    }
+    Written { gateway, files }
+}
+
+/// Starts the engine that a configuration's plugins run on.
+pub(crate) fn engine(gateway: &Gateway) -> Result<Engine, EngineError> {
+    let cache_directory = gateway.state_directory.clone();
+    Engine::start(EngineSettings {
+        cache_directory,
+        builtins: portcullis_builtin_plugins::components().to_vec(),
+    })
+}
+
+/// Builds what serves a configuration. Blocks while plugins are compiled.
+pub(crate) fn build(
+    engine: &Engine,
+    gateway: Gateway,
+    previous: Option<&Running>,
+    telemetry: &Telemetry,
+) -> Result<Running, BuildError> {
+    let plugins = engine.load(&gateway, previous.map(|running| running.pipeline.plugins()))?;
+    let upstreams = Upstreams::build(&gateway, previous.map(|running| running.upstreams.as_ref()))?;
+    let pipeline = Pipeline::new(gateway.apis, plugins);
+    let routes = pipeline.routes().routes();
+    let route_metrics = telemetry.route_metrics(
+        routes.map(|route| (route.id.0, route.api.as_str(), route.route.key.as_str())),
+    );
+    Ok(Running {
+        pipeline,
+        upstreams: Arc::new(upstreams),
+        limits: gateway.limits,
+        trusted_proxies: gateway.trusted_proxies,
+        route_metrics,
+        generation: previous.map_or(1, |running| running.generation + 1),
+    })
+}
+
+/// Checks everything about a configuration short of serving it.
+pub fn check(file: &Path) -> Result<Checked, CheckError> {
+    let gateway = read(file).gateway.map_err(BuildError::from)?;
+    for listener in &gateway.listeners {
+        listen::acceptor(listener).map_err(BuildError::from)?;
+    }
+    let engine = engine(&gateway)?;
+    engine.load(&gateway, None).map_err(BuildError::from)?;
+    Upstreams::build(&gateway, None).map_err(BuildError::from)?;
+    Ok(Checked {
+        listeners: gateway.listeners.len(),
+        routes: gateway.apis.iter().map(|api| api.routes.len()).sum(),
+        plugins: gateway.plugin_uses.len(),
+    })
+}
+
+/// What a usable configuration holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Checked {
+    /// Listeners.
+    pub listeners: usize,
+    /// Routes.
+    pub routes: usize,
+    /// Uses of plugins.
+    pub plugins: usize,
+}
+
+/// Why a configuration could not be found usable.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// It is not.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// Plugins cannot be run here at all.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// The files and variables of this process, noting which files are looked at.
+struct Watched {
+    files: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl Watched {
+    fn note(&self, file: &Path) {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_owned());
+    }
+
+    fn read_text(&self, file: &Path) -> io::Result<String> {
+        self.note(file);
+        std::fs::read_to_string(file)
+    }
+}
+
+impl Surroundings for Watched {
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        Process.variable(name)
+    }
+
+    fn read(&self, file: &Path) -> io::Result<Vec<u8>> {
+        self.note(file);
+        Process.read(file)
+    }
+
+    fn is_file(&self, file: &Path) -> bool {
+        self.note(file);
+        Process.is_file(file)
+    }
+
+    fn is_directory(&self, directory: &Path) -> bool {
+        Process.is_directory(directory)
+    }
+}
+
+fn unreadable(file: &Path, error: &io::Error) -> Diagnostics {
+    // `load` makes the same diagnostic; it is asked for, so that both read alike.
+    match portcullis_config::load(file) {
+        Err(diagnostics) => diagnostics,
+        Ok(_) => {
+            Diagnostic::at(&Place::synthetic(), format!("this file cannot be read: {error}")).into()
+        }
+    }
+}
+
+/// The files that only those who serve look at.
+fn files_of(gateway: &Gateway) -> BTreeSet<PathBuf> {
+    let listeners =
+        gateway.listeners.iter().filter_map(|listener: &Listener| listener.tls.as_ref());
+    let listeners = listeners.flat_map(|tls| {
+        let pairs = tls.certificates.iter().flat_map(|files| [&files.certificate, &files.key]);
+        pairs.chain(&tls.client_ca)
+    });
+    let upstreams = gateway.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref());
+    let upstreams = upstreams.flat_map(|tls| {
+        let pairs =
+            tls.client_certificate.iter().flat_map(|files| [&files.certificate, &files.key]);
+        pairs.chain(&tls.ca)
+    });
+    listeners.chain(upstreams).cloned().collect()
+}

@@ -1,0 +1,233 @@
+//! How far one exchange has come. Pingora carries it from callback to callback.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::ServerSession;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use portcullis_pipeline::{Forward, Record, ResponseNeed};
+use tokio::time::Instant;
+
+use crate::arrival;
+use crate::current::Running;
+use crate::failure::{self, Attempt, BODY_TOO_LARGE, NO_ENDPOINT};
+use crate::forwarding::{self, Forwarding, OutgoingBody, ResponseBody};
+use crate::held_session::{self, Returns};
+use crate::telemetry::UpstreamPart;
+use crate::upstream::{EndpointIndex, HashInput, Lease, Outcome, UpstreamPool};
+
+/// How far one exchange has come.
+pub(crate) enum Exchange {
+    /// Its request has not been decided yet.
+    Arriving,
+    /// The gateway answered.
+    Answered(Account),
+    /// The upstream will answer.
+    Forwarding(Box<Forwarded>),
+}
+
+/// What is told of an exchange when it is over.
+pub(crate) struct Account {
+    /// The configuration it began with.
+    pub(crate) running: Arc<Running>,
+    /// The request's id.
+    pub(crate) id: u128,
+    /// The client, through trusted proxies.
+    pub(crate) client: IpAddr,
+    /// When its head had arrived.
+    pub(crate) began: Instant,
+    /// What the pipeline learnt.
+    pub(crate) record: Record,
+}
+
+/// An exchange that goes to an upstream.
+pub(crate) struct Forwarded {
+    pub(crate) account: Account,
+    forward: Arc<Forward>,
+    pool: Arc<UpstreamPool>,
+    need: ResponseNeed,
+    body: OutgoingBody,
+    /// Where the client's session is, while another stands in its place.
+    returns: Option<Arc<Returns>>,
+    tries: Tries,
+    /// Bytes of the body sent on in this try.
+    sent: u64,
+}
+
+/// The endpoints tried so far.
+#[derive(Default)]
+struct Tries {
+    tried: Vec<EndpointIndex>,
+    lease: Option<Lease>,
+    count: u32,
+    stale: u32,
+    last_error: Option<ErrorType>,
+    began: Option<Instant>,
+    answered: Option<Duration>,
+}
+
+impl Tries {
+    /// No endpoint is left: what the last one met is what the client hears of.
+    fn exhausted(&self) -> Box<Error> {
+        match &self.last_error {
+            Some(etype) => Error::explain(etype.clone(), "and no other endpoint is left").into_up(),
+            None => Error::explain(NO_ENDPOINT, "no endpoint can be tried"),
+        }
+    }
+}
+
+impl Exchange {
+    /// What is told of it; `None` before anything is known.
+    pub(crate) fn account(&mut self) -> Option<&mut Account> {
+        match self {
+            Self::Arriving => None,
+            Self::Answered(account) => Some(account),
+            Self::Forwarding(forwarded) => Some(&mut forwarded.account),
+        }
+    }
+
+    /// The exchange as one that goes to an upstream.
+    pub(crate) fn forwarded(&mut self) -> Result<&mut Forwarded> {
+        match self {
+            Self::Forwarding(forwarded) => Ok(forwarded),
+            Self::Arriving | Self::Answered(_) => Error::e_explain(
+                ErrorType::InternalError,
+                "an exchange went on that was not admitted",
+            ),
+        }
+    }
+
+    /// Gives the client's own session back to Pingora.
+    pub(crate) fn restore(&mut self, session: &mut Box<ServerSession>) {
+        let Self::Forwarding(forwarded) = self else { return };
+        let Some(returns) = forwarded.returns.take() else { return };
+        if let Some(learnt) = held_session::restore(session, &returns) {
+            forwarded.account.record = learnt;
+        }
+    }
+
+    /// The upstream's part in it.
+    pub(crate) fn upstream_part(&self) -> Option<UpstreamPart> {
+        let Self::Forwarding(forwarded) = self else { return None };
+        let tries = &forwarded.tries;
+        let endpoint = tries.lease.as_ref()?.address();
+        Some(UpstreamPart { endpoint, first_byte: tries.answered, tries: tries.count })
+    }
+}
+
+impl Forwarded {
+    /// An exchange that no endpoint has been tried for.
+    pub(crate) fn new(
+        account: Account,
+        forward: Arc<Forward>,
+        pool: Arc<UpstreamPool>,
+        held: (ResponseNeed, OutgoingBody, Option<Arc<Returns>>),
+    ) -> Self {
+        let (need, body, returns) = held;
+        Self { account, forward, pool, need, body, returns, tries: Tries::default(), sent: 0 }
+    }
+
+    /// Chooses the next endpoint.
+    pub(crate) fn next_peer(&mut self, client: &RequestHeader) -> Result<Box<HttpPeer>> {
+        let input = HashInput {
+            client_address: self.forward.arrival.client,
+            headers: &client.headers,
+            path: self.forward.path.as_str(),
+        };
+        let lease = self.pool.choose(&input, &self.tries.tried);
+        let lease = lease.ok_or_else(|| self.tries.exhausted())?;
+        let peer = Box::new(self.pool.peer(&lease));
+        self.tries.tried.push(lease.index());
+        self.tries.count += 1;
+        self.tries.began = Some(Instant::now());
+        self.tries.lease = Some(lease);
+        self.sent = 0;
+        Ok(peer)
+    }
+
+    /// Turns the client's head into what the upstream sees.
+    pub(crate) fn rewrite(&self, head: &mut RequestHeader, client: &RequestHeader) -> Result<()> {
+        let Some(lease) = &self.tries.lease else {
+            return Error::e_explain(ErrorType::InternalError, "a head is written to no endpoint");
+        };
+        let spec = self.pool.spec();
+        let facts = Forwarding {
+            forward: &self.forward,
+            peer: arrival::trust(
+                self.forward.arrival.peer.ip(),
+                &self.account.running.trusted_proxies,
+            ),
+            host: &spec.host,
+            endpoint: lease.authority(),
+            protocol: spec.protocol,
+            body: self.body,
+            response_body: match self.need {
+                ResponseNeed::Nothing | ResponseNeed::Head => ResponseBody::Passes,
+                ResponseNeed::Peek(_) | ResponseNeed::Whole(_) => ResponseBody::Read,
+            },
+        };
+        forwarding::rewrite(head, client, &facts)
+    }
+
+    /// Counts body bytes on their way, which must not be more than the route takes.
+    pub(crate) fn send(&mut self, bytes: usize) -> Result<()> {
+        self.sent = self.sent.saturating_add(bytes as u64);
+        if self.body == OutgoingBody::Unread && self.sent > self.body_limit() {
+            return Error::e_explain(BODY_TOO_LARGE, "the body is longer than its route takes");
+        }
+        Ok(())
+    }
+
+    /// Bytes a body of the route may have.
+    pub(crate) fn body_limit(&self) -> u64 {
+        self.forward.route.route.body_limit
+    }
+
+    /// Notes that the endpoint answers.
+    pub(crate) fn answered(&mut self) {
+        if self.tries.answered.is_none() {
+            self.tries.answered = self.tries.began.map(|began| began.elapsed());
+            self.report(Outcome::Answered);
+        }
+    }
+
+    /// Takes in that the endpoint failed; whether another is to be tried.
+    pub(crate) fn failed(&mut self, error: &Error, attempt: Attempt) -> bool {
+        self.tries.last_error = Some(error.etype().clone());
+        let stale = failure::is_stale(error, attempt);
+        if stale {
+            self.tries.stale += 1;
+        } else if let Some(outcome) = Outcome::of_error(error) {
+            self.report(outcome);
+        }
+        let tries = (self.tries.count - self.tries.stale.min(self.tries.count), self.tries.stale);
+        let is_open = self.tries.answered.is_none();
+        let again = is_open && failure::may_retry(error, attempt, tries, self.pool.spec().retries);
+        if again && stale {
+            // The connection was at fault, not the endpoint.
+            self.tries.tried.pop();
+        }
+        again
+    }
+
+    /// Prepares the response's head for the client, before transforms see it.
+    pub(crate) fn respond(&self, head: &mut ResponseHeader) -> Result<()> {
+        forwarding::strip_response(head);
+        if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(());
+        }
+        for (name, value) in &self.forward.response_headers {
+            head.append_header(name.clone(), value.clone())?;
+        }
+        head.insert_header(crate::respond::REQUEST_ID, self.forward.arrival.id.as_str())
+    }
+
+    fn report(&self, outcome: Outcome) {
+        if let Some(lease) = &self.tries.lease {
+            self.pool.report(lease, outcome);
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! A client connection that must deliver each request head in time.
+//!
+//! Pingora times single reads; a client that sends one byte a minute would hold a
+//! connection for hours. This wraps the connection and gives every HTTP/1 head one
+//! deadline, counted from its first byte (from the connection's start for the
+//! first). [`head_arrived`] and [`head_expected`] tell it where one exchange ends and
+//! the next begins. Connections that turn out to speak HTTP/2 are left alone.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    Stream, TimingDigest, UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use crate::telemetry::{ConnectionFault, Telemetry};
+
+/// What an HTTP/2 client sends first (RFC 9113 §3.4).
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A client connection with a deadline for each request head.
+pub(crate) struct GuardedStream {
+    inner: Stream,
+    /// Bytes looked at before anybody read them.
+    peeked: BytesMut,
+    head: HeadClock,
+    telemetry: Arc<Telemetry>,
+}
+
+/// How long the head now under way may still take.
+struct HeadClock {
+    /// Whether a head is awaited. Callbacks change this and `arrived` only.
+    awaited: AtomicBool,
+    /// How many heads are complete.
+    arrived: AtomicU32,
+    /// How many complete heads the rest of this clock knows of.
+    known: u32,
+    allowance: Duration,
+    deadline: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+    begun: bool,
+}
+
+/// Notes that the head of an exchange is complete.
+pub(crate) fn head_arrived(session: &ServerSession) {
+    if let Some(clock) = clock(session) {
+        clock.awaited.store(false, Ordering::Relaxed);
+        clock.arrived.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Notes that an exchange is over and the next head may come.
+pub(crate) fn head_expected(session: &ServerSession) {
+    if let Some(clock) = clock(session) {
+        clock.awaited.store(true, Ordering::Relaxed);
+    }
+}
+
+fn clock(session: &ServerSession) -> Option<&HeadClock> {
+    let guarded = session.stream()?.as_any().downcast_ref::<GuardedStream>()?;
+    Some(&guarded.head)
+}
+
+impl GuardedStream {
+    /// Wraps a connection whose first head is due within the allowance.
+    pub(crate) fn new(inner: Stream, allowance: Duration, telemetry: Arc<Telemetry>) -> Self {
+        let awaits_heads = !matches!(inner.selected_alpn_proto(), Some(ALPN::H2));
+        let head = HeadClock {
+            awaited: AtomicBool::new(awaits_heads),
+            arrived: AtomicU32::new(0),
+            known: 0,
+            allowance,
+            deadline: Some(Instant::now() + allowance),
+            timer: None,
+            begun: false,
+        };
+        Self { inner, peeked: BytesMut::new(), head, telemetry }
+    }
+}
+
+impl HeadClock {
+    fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed)
+    }
+
+    /// Looks at bytes that arrived while a head was awaited.
+    fn saw(&mut self, bytes: &[u8]) {
+        if !self.begun && bytes.starts_with(b"PRI * HTTP/2") {
+            self.awaited.store(false, Ordering::Relaxed);
+        }
+        self.begun = true;
+        if self.deadline.is_none() {
+            self.deadline = Some(Instant::now() + self.allowance);
+        }
+    }
+
+    /// Forgets a head that is complete.
+    fn catch_up(&mut self) {
+        let arrived = self.arrived.load(Ordering::Relaxed);
+        if arrived != self.known {
+            self.known = arrived;
+            self.rest();
+        }
+    }
+
+    /// Whether a head has begun and is not complete.
+    fn is_within_head(&self) -> bool {
+        self.begun && self.is_awaited() && self.arrived.load(Ordering::Relaxed) == self.known
+    }
+
+    fn rest(&mut self) {
+        self.deadline = None;
+        self.timer = None;
+        self.begun = false;
+    }
+
+    /// Resolves once the head is late.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        timer.as_mut().poll(context)
+    }
+}
+
+impl AsyncRead for GuardedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.peeked.is_empty() {
+            let length = this.peeked.len().min(buf.remaining());
+            buf.put_slice(&this.peeked.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
+        this.head.catch_up();
+        if !this.head.is_awaited() {
+            return Pin::new(&mut this.inner).poll_read(context, buf);
+        }
+        let before = buf.filled().len();
+        match Pin::new(&mut this.inner).poll_read(context, buf) {
+            Poll::Ready(Ok(())) => {
+                let fresh = buf.filled().get(before..).unwrap_or_default();
+                if !fresh.is_empty() {
+                    this.head.saw(fresh);
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                std::task::ready!(this.head.poll_late(context));
+                this.telemetry.count_connection_fault(ConnectionFault::SlowHead);
+                this.head.rest();
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for GuardedStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(context, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+#[async_trait]
+impl Peek for GuardedStream {
+    /// Looks for the HTTP/2 preface. Stops at the first byte that differs, so that a
+    /// request shorter than the preface is not waited for in vain.
+    async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
+        let deadline = Instant::now() + self.head.allowance;
+        while self.peeked.len() < H2_PREFACE.len() && H2_PREFACE.starts_with(&self.peeked) {
+            let read = self.inner.read_buf(&mut self.peeked);
+            match tokio::time::timeout_at(deadline, read).await {
+                Ok(Ok(0)) => break,
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(error),
+                Err(_) => {
+                    self.telemetry.count_connection_fault(ConnectionFault::SlowHead);
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+        }
+        buf.fill(0);
+        let length = self.peeked.len().min(buf.len());
+        if let (Some(target), Some(source)) = (buf.get_mut(..length), self.peeked.get(..length)) {
+            target.copy_from_slice(source);
+        }
+        if !self.peeked.is_empty() {
+            self.head.saw(&self.peeked);
+        }
+        Ok(true)
+    }
+}
+
+impl Drop for GuardedStream {
+    /// A connection that ends within a head was refused by Pingora's parser or left
+    /// by its client; neither reaches the pipeline.
+    fn drop(&mut self) {
+        if self.head.is_within_head() {
+            self.telemetry.count_connection_fault(ConnectionFault::BrokenHead);
+        }
+    }
+}
+
+impl fmt::Debug for GuardedStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedStream").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Shutdown for GuardedStream {
+    async fn shutdown(&mut self) {
+        self.inner.shutdown().await;
+    }
+}
+
+impl UniqueID for GuardedStream {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl Ssl for GuardedStream {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for GuardedStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+
+    fn get_read_pending_time(&self) -> Duration {
+        self.inner.get_read_pending_time()
+    }
+
+    fn get_write_pending_time(&self) -> Duration {
+        self.inner.get_write_pending_time()
+    }
+}
+
+impl GetProxyDigest for GuardedStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.inner.get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for GuardedStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    fn guarded(allowance: Duration) -> (tokio::io::DuplexStream, GuardedStream) {
+        let (client, server) = tokio::io::duplex(64);
+        (client, GuardedStream::new(Box::new(server), allowance, Arc::new(Telemetry::silent())))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_trickles_is_cut() {
+        let (mut client, mut stream) = guarded(Duration::from_secs(5));
+        let trickle = tokio::spawn(async move {
+            while client.write_all(b"G").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+        });
+        let error = stream.read_to_end(&mut Vec::new()).await.expect_err("the head is late");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(stream);
+        trickle.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_between_exchanges_is_not_cut() {
+        let (mut client, mut stream) = guarded(Duration::from_secs(5));
+        client.write_all(b"one").await.unwrap();
+        stream.read_exact(&mut [0; 3]).await.unwrap();
+        stream.head.awaited.store(false, Ordering::Relaxed);
+        stream.head.arrived.fetch_add(1, Ordering::Relaxed);
+        client.write_all(b"body").await.unwrap();
+        stream.read_exact(&mut [0; 4]).await.unwrap();
+        stream.head.awaited.store(true, Ordering::Relaxed);
+        let writing = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            client.write_all(b"two").await
+        });
+        stream.read_exact(&mut [0; 3]).await.unwrap();
+        writing.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_shorter_than_the_preface_is_seen() {
+        let (mut client, mut stream) = guarded(Duration::from_secs(5));
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut seen = [0; 24];
+        assert!(stream.try_peek(&mut seen).await.unwrap());
+        assert_ne!(seen, H2_PREFACE);
+        let mut read = [0; 18];
+        stream.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"GET / HTTP/1.0\r\n\r\n");
+    }
+}

@@ -1,0 +1,137 @@
+//! The command line of the gateway.
+
+mod command;
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use portcullis_server::start::{self, StartError};
+use tracing_subscriber::EnvFilter;
+
+use crate::command::{INTERNAL, Output, REFUSED};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Pingora tells of clients' mistakes as of errors of its own; the access log and the
+/// metrics tell of both better.
+const LOGGED: &str = "info,pingora_core=off,pingora_proxy=off";
+
+/// An API gateway you program in any language that compiles to WebAssembly.
+#[derive(Parser)]
+#[command(name = "portcullis", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves a configuration.
+    Run {
+        /// The configuration file.
+        #[arg(long, default_value = "portcullis.toml")]
+        config: PathBuf,
+    },
+    /// Checks whether a configuration can serve.
+    Check {
+        /// The configuration file.
+        #[arg(default_value = "portcullis.toml")]
+        file: PathBuf,
+        /// Prints an array of problems.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the JSON Schema of configurations.
+    Schema,
+    /// Lists the routes of a configuration.
+    Routes {
+        /// The configuration file.
+        #[arg(default_value = "portcullis.toml")]
+        file: PathBuf,
+        /// Prints an array of routes.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tells which route a request takes.
+    Explain {
+        /// The method.
+        method: String,
+        /// The URL, or a path.
+        url: String,
+        /// The configuration file.
+        #[arg(long, default_value = "portcullis.toml")]
+        config: PathBuf,
+        /// Prints an object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes, builds, tests and inspects plugins.
+    #[command(subcommand)]
+    Plugin(command::plugin::PluginCommand),
+    /// Prints the version.
+    Version,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter =
+        EnvFilter::try_from_env("PORTCULLIS_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match arguments.command {
+        Command::Run { config } => run(&config),
+        Command::Check { file, json } => command::check::run(&file, Output::of(json)),
+        Command::Schema => schema(),
+        Command::Routes { file, json } => command::routes::run(&file, Output::of(json)),
+        Command::Explain { method, url, config, json } => {
+            command::explain::run(&method, &url, &config, Output::of(json))
+        }
+        Command::Plugin(command) => command.run().unwrap_or_else(|error| {
+            eprintln!("error: {error:#}");
+            ExitCode::from(REFUSED)
+        }),
+        Command::Version => {
+            println!("portcullis {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn run(config: &Path) -> ExitCode {
+    match start::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(StartError::Build(error)) => {
+            eprintln!("{error}");
+            ExitCode::from(REFUSED)
+        }
+        Err(
+            error @ (StartError::Listen(_) | StartError::AccessLog(_) | StartError::Admin { .. }),
+        ) => {
+            eprintln!("error: {:#}", anyhow::Error::new(error));
+            ExitCode::from(REFUSED)
+        }
+        Err(error @ (StartError::Engine(_) | StartError::Process(_))) => {
+            eprintln!("error: {:#}", anyhow::Error::new(error));
+            ExitCode::from(INTERNAL)
+        }
+    }
+}
+
+fn schema() -> ExitCode {
+    match serde_json::to_string_pretty(&portcullis_config::schema()) {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(INTERNAL)
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What every exchange of the process shares.
+
+use std::sync::Arc;
+
+use crate::current::Current;
+use crate::held_bytes::HeldBytes;
+use crate::telemetry::Telemetry;
+
+/// What every exchange of the process shares.
+pub(crate) struct Shared {
+    /// The configuration that new exchanges begin with.
+    pub(crate) current: Current,
+    /// The bytes of bodies now held.
+    pub(crate) held_bytes: HeldBytes,
+    /// What is counted and logged.
+    pub(crate) telemetry: Arc<Telemetry>,
+}

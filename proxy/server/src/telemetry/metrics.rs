@@ -1,0 +1,193 @@
+//! The metrics of the process.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::{encode, encode_registry};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::histogram::Latencies;
+use super::readings::Readings;
+use crate::current::Running;
+
+/// The labels of a finished exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RequestLabels {
+    pub(super) api: String,
+    pub(super) route: String,
+    pub(super) method: &'static str,
+    pub(super) status: u16,
+}
+
+/// The labels of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RouteLabels {
+    pub(super) api: String,
+    pub(super) route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabel {
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FaultLabels {
+    plugin: String,
+    fault: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabel {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConnectionFaultLabel {
+    reason: &'static str,
+}
+
+/// How an attempt to replace the configuration ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReloadResult {
+    /// The new one serves.
+    Replaced,
+    /// The old one goes on serving.
+    Refused,
+}
+
+/// Why a connection ended before the pipeline saw a request of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConnectionFault {
+    /// No TLS session.
+    Handshake,
+    /// The head took longer than it may.
+    SlowHead,
+    /// The head was no HTTP, or broke off.
+    BrokenHead,
+}
+
+impl ReloadResult {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Replaced => "replaced",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl ConnectionFault {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::SlowHead => "slow-head",
+            Self::BrokenHead => "broken-head",
+        }
+    }
+}
+
+/// Counters and gauges.
+pub(super) struct Metrics {
+    registry: Registry,
+    pub(super) requests: Family<RequestLabels, Counter>,
+    pub(super) durations: Family<RouteLabels, Latencies>,
+    pub(super) upstream_durations: Family<RouteLabels, Latencies>,
+    pub(super) connections: Gauge<i64, AtomicI64>,
+    pub(super) exchanges: Gauge<i64, AtomicI64>,
+    rejections: Family<CodeLabel, Counter>,
+    skipped_faults: Family<FaultLabels, Counter>,
+    connection_faults: Family<ConnectionFaultLabel, Counter>,
+    reloads: Family<ReloadLabel, Counter>,
+    generation: Gauge<i64, AtomicI64>,
+    dropped_lines: Counter<u64, AtomicU64>,
+}
+
+impl Metrics {
+    /// Everything at zero.
+    pub(super) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("portcullis"),
+            requests: Family::default(),
+            durations: Family::default(),
+            upstream_durations: Family::default(),
+            connections: Gauge::default(),
+            exchanges: Gauge::default(),
+            rejections: Family::default(),
+            skipped_faults: Family::default(),
+            connection_faults: Family::default(),
+            reloads: Family::default(),
+            generation: Gauge::default(),
+            dropped_lines: Counter::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("requests", "Exchanges that are over", self.requests.clone());
+        let help = "Seconds from a request's head to its response's end";
+        registry.register("request_duration_seconds", help, self.durations.clone());
+        let help = "Seconds until an upstream's response head";
+        registry.register("upstream_duration_seconds", help, self.upstream_durations.clone());
+        registry.register("connections", "Client connections that stand", self.connections.clone());
+        registry.register("exchanges", "Exchanges under way", self.exchanges.clone());
+        registry.register(
+            "rejections",
+            "Requests the gateway refused, by code",
+            self.rejections.clone(),
+        );
+        let help = "Plugin faults skipped by policy";
+        registry.register("skipped_plugin_faults", help, self.skipped_faults.clone());
+        let help = "Connections that ended before a request was seen";
+        registry.register("connection_faults", help, self.connection_faults.clone());
+        registry.register("reloads", "Attempts to replace the configuration", self.reloads.clone());
+        registry.register(
+            "config_generation",
+            "Configurations served so far",
+            self.generation.clone(),
+        );
+        registry.register(
+            "access_log_dropped",
+            "Access log lines lost",
+            self.dropped_lines.clone(),
+        );
+    }
+
+    pub(super) fn count_rejection(&self, code: &'static str) {
+        self.rejections.get_or_create(&CodeLabel { code }).inc();
+    }
+
+    pub(super) fn count_skipped_fault(&self, plugin: &str, fault: &'static str) {
+        let labels = FaultLabels { plugin: plugin.to_owned(), fault };
+        self.skipped_faults.get_or_create(&labels).inc();
+    }
+
+    pub(super) fn count_connection_fault(&self, reason: ConnectionFault) {
+        let label = ConnectionFaultLabel { reason: reason.code() };
+        self.connection_faults.get_or_create(&label).inc();
+    }
+
+    pub(super) fn count_reload(&self, result: ReloadResult, generation: u64) {
+        self.reloads.get_or_create(&ReloadLabel { result: result.code() }).inc();
+        self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+    }
+
+    pub(super) fn count_dropped_line(&self) {
+        self.dropped_lines.inc();
+    }
+
+    /// The metrics as text, with what is read off the running configuration.
+    pub(super) fn encode(&self, current: &Running, held_bytes: u64) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode_registry(&mut text, &self.registry)?;
+        let mut readings = Registry::with_prefix("portcullis");
+        readings.register_collector(Box::new(Readings::of(current, held_bytes)));
+        encode(&mut text, &readings)?;
+        Ok(text)
+    }
+}

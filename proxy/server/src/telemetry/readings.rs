@@ -1,0 +1,194 @@
+//! Metrics that others keep, read off when somebody asks: endpoints and plugins.
+
+use std::fmt;
+
+use portcullis_plugin_host::UseReading;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::current::Running;
+use crate::upstream::EndpointHealth;
+
+/// What is read off when somebody asks.
+#[derive(Debug)]
+pub(super) struct Readings {
+    endpoints: Vec<EndpointHealth>,
+    plugins: Vec<UseReading>,
+    held_bytes: u64,
+}
+
+impl Readings {
+    /// Reads it off now.
+    pub(super) fn of(current: &Running, held_bytes: u64) -> Self {
+        let endpoints = current.upstreams.health();
+        Self { endpoints, plugins: current.pipeline.plugins().readings(), held_bytes }
+    }
+}
+
+impl Collector for Readings {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let held = ConstGauge::new(i64::try_from(self.held_bytes).unwrap_or(i64::MAX));
+        let head = ("held_body_bytes", "Bytes of bodies held in memory");
+        held.encode(family(&mut encoder, head, MetricType::Gauge)?)?;
+        self.encode_endpoints(&mut encoder)?;
+        self.encode_plugin_answers(&mut encoder)?;
+        self.encode_plugin_durations(&mut encoder)?;
+        self.encode_plugin_instances(&mut encoder)
+    }
+}
+
+impl Readings {
+    fn encode_endpoints(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let head = ("upstream_endpoint_healthy", "Whether requests go to an endpoint");
+        let mut healthy = family(encoder, head, MetricType::Gauge)?;
+        for endpoint in &self.endpoints {
+            gauge(
+                &mut healthy,
+                &labels(endpoint, &address(endpoint)),
+                u64::from(endpoint.healthy),
+            )?;
+        }
+        let head = ("upstream_endpoint_requests", "Requests under way at an endpoint");
+        let mut active = family(encoder, head, MetricType::Gauge)?;
+        for endpoint in &self.endpoints {
+            gauge(&mut active, &labels(endpoint, &address(endpoint)), endpoint.active as u64)?;
+        }
+        Ok(())
+    }
+
+    fn encode_plugin_answers(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let head = ("plugin_decisions", "Answers of a plugin, by kind");
+        let mut decisions = family(encoder, head, MetricType::Counter)?;
+        for plugin in &self.plugins {
+            for (kind, count) in &plugin.decisions {
+                counter(&mut decisions, &plugin_labels(plugin, ("decision", kind)), *count)?;
+            }
+        }
+        let mut faults =
+            family(encoder, ("plugin_faults", "Faults of a plugin, by code"), MetricType::Counter)?;
+        for plugin in &self.plugins {
+            for (fault, count) in &plugin.faults {
+                counter(&mut faults, &plugin_labels(plugin, ("fault", fault)), *count)?;
+            }
+        }
+        let head = ("plugin_breaker_open", "Whether a plugin is out of the path");
+        let mut breakers = family(encoder, head, MetricType::Gauge)?;
+        for plugin in &self.plugins {
+            gauge(&mut breakers, &named(plugin), u64::from(plugin.breaker.0))?;
+        }
+        Ok(())
+    }
+
+    fn encode_plugin_durations(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+    ) -> Result<(), fmt::Error> {
+        let head = ("plugin_call_duration_seconds", "Seconds a call of a plugin took");
+        let mut durations = family(encoder, head, MetricType::Histogram)?;
+        for plugin in &self.plugins {
+            let buckets = single(&plugin.duration_buckets, plugin.duration.0);
+            let count = plugin.duration.0;
+            let own = named(plugin);
+            let mut one = durations.encode_family(&own)?;
+            one.encode_histogram::<NoLabelSet>(plugin.duration.1, count, &buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn encode_plugin_instances(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+    ) -> Result<(), fmt::Error> {
+        let head = ("plugin_instances_started", "Instances of a plugin, by what they start from");
+        let mut started = family(encoder, head, MetricType::Counter)?;
+        for plugin in &self.plugins {
+            let (image, configured) = plugin.instances_started;
+            counter(&mut started, &plugin_labels(plugin, ("from", "image")), image)?;
+            counter(&mut started, &plugin_labels(plugin, ("from", "component")), configured)?;
+        }
+        let head =
+            ("plugin_memory_high_water_bytes", "The most memory an instance of a plugin has had");
+        let mut memory = family(encoder, head, MetricType::Gauge)?;
+        for plugin in &self.plugins {
+            gauge(&mut memory, &named(plugin), plugin.memory_high_water)?;
+        }
+        let mut read = family(
+            encoder,
+            ("plugin_read_bytes", "Bytes passed to a plugin"),
+            MetricType::Counter,
+        )?;
+        for plugin in &self.plugins {
+            counter(&mut read, &named(plugin), plugin.bytes_read)?;
+        }
+        Ok(())
+    }
+}
+
+type Label<'a> = (&'static str, &'a str);
+
+fn family<'e>(
+    encoder: &'e mut DescriptorEncoder<'_>,
+    (name, help): (&'e str, &str),
+    metric_type: MetricType,
+) -> Result<MetricEncoder<'e>, fmt::Error> {
+    encoder.encode_descriptor(name, help, None, metric_type)
+}
+
+fn gauge(
+    encoder: &mut MetricEncoder<'_>,
+    labels: &[Label<'_>],
+    value: u64,
+) -> Result<(), fmt::Error> {
+    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
+        .encode(encoder.encode_family(&labels)?)
+}
+
+fn counter(
+    encoder: &mut MetricEncoder<'_>,
+    labels: &[Label<'_>],
+    value: u64,
+) -> Result<(), fmt::Error> {
+    ConstCounter::new(value).encode(encoder.encode_family(&labels)?)
+}
+
+fn labels<'a>(endpoint: &'a EndpointHealth, address: &'a str) -> [Label<'a>; 3] {
+    [("upstream", &endpoint.upstream), ("endpoint", &endpoint.endpoint), ("address", address)]
+}
+
+fn address(endpoint: &EndpointHealth) -> String {
+    endpoint.address.map(|address| address.to_string()).unwrap_or_default()
+}
+
+fn named(plugin: &UseReading) -> [Label<'_>; 2] {
+    [("use", &plugin.name), ("plugin", &plugin.plugin)]
+}
+
+fn plugin_labels<'a>(plugin: &'a UseReading, own: Label<'a>) -> [Label<'a>; 3] {
+    [("use", &plugin.name), ("plugin", &plugin.plugin), own]
+}
+
+/// Cumulative buckets as single ones, which the encoder adds up again.
+fn single(cumulative: &[(f64, u64)], count: u64) -> Vec<(f64, u64)> {
+    let mut before = 0;
+    let mut buckets = Vec::with_capacity(cumulative.len() + 1);
+    for (bound, reached) in cumulative {
+        buckets.push((*bound, reached.saturating_sub(before)));
+        before = *reached;
+    }
+    buckets.push((f64::INFINITY, count.saturating_sub(before)));
+    buckets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_added_up_once() {
+        let buckets = single(&[(0.1, 2), (0.5, 5)], 6);
+        assert_eq!(buckets, [(0.1, 2), (0.5, 3), (f64::INFINITY, 1)]);
+    }
+}

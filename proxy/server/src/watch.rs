@@ -1,0 +1,159 @@
+//! Notices when the configuration or its plugins change on disk.
+//!
+//! The file system's notices only wake the watcher; what counts is whether the files
+//! look different from when they were last read. So nothing is missed where notices
+//! are (network file systems, replaced directories), and a file half written is waited
+//! for.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, SystemTime};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+
+use crate::reload::Reloader;
+
+/// How often it is looked without a notice.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long files must look the same before they are read.
+const SETTLED_AFTER: Duration = Duration::from_millis(100);
+
+/// The files whose change matters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Watchlist {
+    /// These files.
+    pub(crate) files: BTreeSet<PathBuf>,
+    /// Every component in this directory.
+    pub(crate) plugins: Option<PathBuf>,
+}
+
+/// Why the watcher is woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// Something may have changed.
+    Look,
+    /// Somebody wants the configuration read again in any case.
+    Reload,
+    /// The process stops.
+    Stop,
+}
+
+/// Looks at files until it is told to stop.
+pub(crate) fn run(
+    reloader: &Reloader,
+    mut watchlist: Watchlist,
+    notices: &Receiver<Wake>,
+    own: &Sender<Wake>,
+) {
+    let mut seen = watchlist.look();
+    let mut watching = notify_about(&watchlist, own);
+    loop {
+        let is_wanted = match notices.recv_timeout(LOOK_EVERY) {
+            Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Wake::Reload) => true,
+            Ok(Wake::Look) | Err(RecvTimeoutError::Timeout) => watchlist.look() != seen,
+        };
+        if !is_wanted {
+            continue;
+        }
+        settle(&watchlist);
+        // What changes while it is read is seen as different at the next look.
+        let before = watchlist.look();
+        let next = reloader.reload();
+        if next == watchlist {
+            seen = before;
+        } else {
+            seen = next.look();
+            watchlist = next;
+            watching = notify_about(&watchlist, own);
+        }
+        tracing::trace!(files = seen.len(), notices = watching.is_some(), "watching");
+    }
+}
+
+/// Waits until the files look the same for a while.
+fn settle(watchlist: &Watchlist) {
+    let mut before = watchlist.look();
+    loop {
+        std::thread::sleep(SETTLED_AFTER);
+        let now = watchlist.look();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
+}
+
+/// How a file looks from outside.
+type Look = (PathBuf, Option<(SystemTime, u64)>);
+
+impl Watchlist {
+    fn look(&self) -> Vec<Look> {
+        let mut paths = self.files.clone();
+        paths.extend(self.plugins.iter().flat_map(|directory| components(directory)));
+        paths.into_iter().map(look).collect()
+    }
+}
+
+fn look(path: PathBuf) -> Look {
+    let metadata = std::fs::metadata(&path).ok();
+    let look = metadata.and_then(|metadata| Some((metadata.modified().ok()?, metadata.len())));
+    (path, look)
+}
+
+fn components(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "wasm")).collect()
+}
+
+/// Asks the file system for notices; `None` where it gives none.
+fn notify_about(watchlist: &Watchlist, own: &Sender<Wake>) -> Option<RecommendedWatcher> {
+    let own = own.clone();
+    let wake = move |_: notify::Result<notify::Event>| {
+        // A watcher that is gone has nothing to look at.
+        let _gone = own.send(Wake::Look);
+    };
+    let mut watcher = notify::recommended_watcher(wake).ok()?;
+    let parents = watchlist.files.iter().map(|file| match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    });
+    let directories: BTreeSet<PathBuf> = parents.chain(watchlist.plugins.clone()).collect();
+    for directory in directories {
+        if let Err(error) = watcher.watch(&directory, RecursiveMode::NonRecursive) {
+            tracing::debug!("no notices for `{}`: {error}", directory.display());
+        }
+    }
+    Some(watcher)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_change_of_any_file_is_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("portcullis.toml");
+        fs::write(&file, "a").unwrap();
+        let watchlist = Watchlist {
+            files: BTreeSet::from([file.clone()]),
+            plugins: Some(directory.path().to_owned()),
+        };
+        let before = watchlist.look();
+        assert_eq!(watchlist.look(), before);
+        fs::write(directory.path().join("notes.txt"), "a").unwrap();
+        assert_eq!(watchlist.look(), before);
+        fs::write(directory.path().join("jwt.wasm"), "a").unwrap();
+        let with_plugin = watchlist.look();
+        assert_ne!(with_plugin, before);
+        fs::write(&file, "ab").unwrap();
+        assert_ne!(watchlist.look(), with_plugin);
+        fs::remove_file(&file).unwrap();
+        assert_eq!(watchlist.look().iter().filter(|(_, look)| look.is_none()).count(), 1);
+    }
+}

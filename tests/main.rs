@@ -1,0 +1,16 @@
+//! What the gateway promises, shown against the built program: a module for each
+//! promise, a test for each sentence of it.
+
+mod authorizers;
+mod bodies;
+mod forwarding;
+mod grpc;
+mod routing;
+mod streaming;
+mod tls;
+mod transfers;
+mod upstreams;
+
+/// Generous to plugins, for tests that are not about budgets: a busy machine is slow.
+const ROOMY: &str =
+    r#"budget = { cpu_time = "20s", wall_time = "60s", memory = "256MiB", breaker_after = 0 }"#;

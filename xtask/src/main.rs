@@ -1,0 +1,42 @@
+//! The project's own commands: `cargo xtask serve | test | bench`.
+//!
+//! Depends on nothing, so that it starts at once on a fresh machine.
+
+mod bench;
+mod demo_upstream;
+mod serve;
+mod setup;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  serve [--exit]  build, start the quickstart and print what to try
+                  (--exit: try it by itself, then stop)
+  test            everything CI checks, in its order
+  bench [NAME]    measurements; benches/README.md says how to read them";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["serve"] => serve::serve(serve::Until::Interrupted),
+        ["serve", "--exit"] => serve::serve(serve::Until::Tried),
+        ["test"] => test::test(),
+        ["bench", names @ ..] => bench::bench(names),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("\nerror: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `cargo xtask test`: everything CI checks, quick things first.
+
+use crate::setup;
+use crate::step::{Outcome, cargo, run};
+
+/// Checks everything.
+pub(crate) fn test() -> Outcome {
+    setup::wasm_target()?;
+    run("formatting", cargo().args(["fmt", "--all", "--check"]))?;
+    let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    run("lints", cargo().args(lint))?;
+    let doc = ["doc", "--workspace", "--no-deps", "--document-private-items"];
+    run(
+        "documentation",
+        cargo().args(doc).env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"),
+    )?;
+    run("building the gateway", cargo().args(["build", "--package", "portcullis"]))?;
+    run("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]))?;
+    let deny = setup::cargo_deny()?;
+    run(
+        "licences, sources and duplicates of dependencies",
+        std::process::Command::new(deny).current_dir(crate::step::root()).args([
+            "check",
+            "--hide-inclusion-graph",
+            "licenses",
+            "bans",
+            "sources",
+        ]),
+    )
+}
