@@ -3,8 +3,16 @@
 
 mod authorizers;
 mod bodies;
+mod breaker;
+mod budgets;
+mod faults;
 mod forwarding;
 mod grpc;
+mod images;
+mod isolation;
+mod loading;
+mod malformed;
+mod reads;
 mod routing;
 mod streaming;
 mod tls;

@@ -1,6 +1,6 @@
 //! TLS towards clients and towards upstreams.
 
-use portcullis_tests::{Authority, Client, Gateway, H2Client, Site, Upstream, trusting};
+use portcullis_tests::{Authority, Client, Gateway, H2Client, Issued, Site, Upstream, trusting};
 
 const LISTENERS: &str = r#"
     authorizer = "none"
@@ -88,17 +88,17 @@ fn a_listener_that_wants_to_know_its_clients_serves_no_others() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let upstream = Upstream::start();
     let gateway = start(&authority, &upstream);
-    let ask = |own| {
-        let config = trusting(&authority.pem(), own, &[]);
+    let ask = |own: Option<Issued>| {
+        let config = trusting(&authority.pem(), own.as_ref(), &[]);
         let mut client = Client::tls(gateway.address("mutual"), &config, "localhost");
         let sent = client.send(b"GET /a HTTP/1.1\r\nhost: localhost\r\n\r\n");
         sent.and_then(|()| client.response("GET"))
     };
 
     assert!(ask(None).is_err());
-    assert!(ask(Some(&stranger.issue("mallory"))).is_err());
+    assert!(ask(Some(stranger.issue("mallory"))).is_err());
     upstream.assert_saw_nothing();
-    assert_eq!(ask(Some(&authority.issue("alice"))).unwrap().status, 200);
+    assert_eq!(ask(Some(authority.issue("alice"))).unwrap().status, 200);
     let digest = upstream.only().headers.get("x-client").map(str::len);
     assert_eq!(digest, Some(64), "the certificate's digest is a fact for plugins");
     gateway.wait_for_metric("two failed handshakes", |metrics| {

@@ -43,7 +43,7 @@ pub(crate) fn measure(effort: Effort) -> Result<()> {
 
     let (before, with, after) = occupy(&site, instances)?;
     table.row("instances that wait in a host call", grown(instances, before, with));
-    table.row("… kept once they have ended", grown(instances, before, after));
+    table.row("… what stays resident once they have ended", grown(instances, before, after));
     println!("{table}");
     Ok(())
 }

@@ -57,6 +57,7 @@ struct Shared {
     seen: Mutex<Vec<Seen>>,
     connections: AtomicUsize,
     bytes: AtomicU64,
+    body_bytes: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
     stopped: AtomicBool,
 }
@@ -96,6 +97,7 @@ impl Upstream {
             seen: Mutex::default(),
             connections: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
+            body_bytes: AtomicU64::new(0),
             open: Mutex::default(),
             stopped: AtomicBool::new(false),
         });
@@ -137,6 +139,11 @@ impl Upstream {
         self.shared.bytes.load(Ordering::SeqCst)
     }
 
+    /// Bytes of bodies it has received, of those still on their way too.
+    pub fn body_bytes(&self) -> u64 {
+        self.shared.body_bytes.load(Ordering::SeqCst)
+    }
+
     /// Connections it has accepted.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
@@ -167,6 +174,18 @@ impl Drop for Upstream {
     }
 }
 
+/// Closes a connection even where its thread panics: others hold clones of it.
+struct Closing(Option<TcpStream>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.0 {
+            // An error means that it is closed already.
+            let _closed = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
 impl Shared {
     fn accept(self: Arc<Self>, listener: &TcpListener) {
         for stream in listener.incoming().map_while(Result::ok) {
@@ -180,12 +199,14 @@ impl Shared {
             drop(open);
             let shared = Arc::clone(&self);
             thread::spawn(move || {
+                let closing = Closing(stream.try_clone().ok());
                 let mut stream: Box<dyn Wire> = match &shared.tls {
                     Some(config) => Box::new(wire::server_tls(stream, config)),
                     None => Box::new(stream),
                 };
                 // The gateway closes connections when it likes to.
                 let _ended = shared.serve(&mut *stream, connection);
+                drop(closing);
             });
         }
     }
@@ -214,6 +235,7 @@ impl Shared {
                 let room = KEPT.saturating_sub(seen.body.len()).min(piece.len());
                 seen.body.extend_from_slice(&piece[..room]);
                 seen.length += piece.len() as u64;
+                self.body_bytes.fetch_add(piece.len() as u64, Ordering::SeqCst);
             });
             self.count(&parser, &mut counted);
             seen.complete = read.is_ok();

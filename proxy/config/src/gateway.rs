@@ -279,41 +279,6 @@ pub enum OnFault {
     Skip,
 }
 
-/// What a plugin may do beyond computing and logging.
-#[derive(Debug, Clone, Default)]
-#[allow(clippy::struct_excessive_bools, reason = "each is one grant, apart from the others")]
-pub struct Grants {
-    /// Secrets it may use, by the name the plugin asks with.
-    pub secrets: BTreeMap<String, SecretGrant>,
-    /// Issuers whose keys it may verify with, and where those keys are.
-    pub issuers: BTreeMap<String, IssuerKeys>,
-    /// Real randomness in the place of a stream seeded for each instance.
-    pub random: bool,
-    /// The real clock in the place of the request's time.
-    pub clock: bool,
-}
-
-/// A secret a plugin may use.
-#[derive(Debug, Clone)]
-pub struct SecretGrant {
-    /// The secret.
-    pub secret: Secret,
-    /// Whether the plugin may see its bytes.
-    pub reveal: bool,
-}
-
-/// Where an issuer's keys are.
-#[derive(Debug, Clone)]
-pub enum IssuerKeys {
-    /// A JSON Web Key Set (RFC 7517), read from a file at load.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Its content.
-        jwks: serde_json::Value,
-    },
-}
-
 /// What one call of a plugin may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {

@@ -20,7 +20,9 @@ pub fn schema() -> Json {
 pub fn reference() -> String {
     let mut sections = Vec::new();
     collect(&schema(), "", &mut sections);
-    let mut text = String::new();
+    let mut text = String::from(
+        "# Configuration reference\n\nEvery key of `portcullis.toml`; generated from the code.\n\n",
+    );
     for section in &sections {
         text.push_str(&section.to_markdown());
     }

@@ -194,7 +194,7 @@ pub enum Denial {
     /// A known caller who may not do this.
     Forbidden(Reason),
     /// No; and the client receives this, such as a redirect to a login.
-    Respond(crate::Answer),
+    Respond(Box<crate::Answer>),
 }
 
 /// What a validator found.

@@ -177,7 +177,7 @@ impl Rejection {
     pub fn answer(&self, request_id: &str) -> Answer {
         if let Self::Denied(Denial::Respond(answer)) = self {
             let headers = without_reserved(answer.headers.clone());
-            return Answer { headers, ..answer.clone() };
+            return Answer { headers, ..Answer::clone(answer) };
         }
         let status = self.status();
         let mut problem = json!({

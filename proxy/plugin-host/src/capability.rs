@@ -10,4 +10,4 @@ mod wasi;
 pub use crypto::Key;
 pub(crate) use keys::{IssuerKeySet, KeySetProblem};
 pub(crate) use log::LogSink;
-pub(crate) use wasi::{Clocks, InertWasi};
+pub(crate) use wasi::{Clocks, InertWasi, Source};

@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::instance::{Configured, Instance, Prepared};
 use crate::plugin_use::{LoadedUse, serve_from_image};
 use crate::shared::UseShared;
-use crate::state::{Moment, State};
+use crate::state::{Moment, Spent, State};
 
 /// An image to make.
 pub(crate) struct Order {
@@ -109,7 +109,7 @@ fn snapshot(engine: &Engine, settings: &str, order: &Order) -> Result<Vec<u8>, I
         let mut instance = Instance::start(&prepared, store).await?;
         State::begin(&mut instance.store, Moment::Loading, 0);
         instance.configure(settings).await?.map_err(|_| ImageProblem::Configure)?;
-        if instance.store.data().random_used() {
+        if instance.store.data().randomness() == Spent::Yes {
             return Err(ImageProblem::Random);
         }
         State::begin(&mut instance.store, Moment::Snapshot, 0);

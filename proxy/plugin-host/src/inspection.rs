@@ -8,7 +8,7 @@ use portcullis_config::{Diagnostics, PluginUse, Role};
 use portcullis_pipeline::Reads;
 use sha2::{Digest as _, Sha256};
 
-use crate::capability::Clocks;
+use crate::capability::{Clocks, Source};
 use crate::component_source::{SourceProblem, read_file};
 use crate::engine::Engine;
 use crate::inspect::Surface;
@@ -69,7 +69,7 @@ impl Engine {
         let problem =
             |problem: LoadProblem| InspectionProblem(format!("{}: {problem}", file.display()));
         let (component, surface) = self.check(&bytes, &digest).map_err(problem)?;
-        let clocks = Clocks { real_time: false, real_random: false };
+        let clocks = Clocks { time: Source::Inert, random: Source::Inert };
         let bare = Arc::new(UseShared::new(
             &plugin_use.name,
             plugin_use.budget,

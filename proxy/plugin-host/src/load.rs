@@ -17,7 +17,7 @@ use wasmtime::component::Component;
 
 use crate::abi::exports::lifecycle;
 use crate::breaker::Breaker;
-use crate::capability::Clocks;
+use crate::capability::{Clocks, Source};
 use crate::code_cache::Digest;
 use crate::component_source::{ComponentOrigin, find};
 use crate::engine::{Engine, POOL_INSTANCES};
@@ -30,7 +30,7 @@ use crate::plugin_use::{Keeping, LoadedUse, Names};
 use crate::result_cache::ResultCache;
 use crate::shared::{Opened, UseShared};
 use crate::slots::{SharedSlots, Slots, reserve};
-use crate::state::{Moment, State};
+use crate::state::{Moment, Spent, State};
 
 pub(crate) use plan::Introduction;
 pub(crate) use problem::LoadProblem;
@@ -120,8 +120,10 @@ impl Engine {
                 return Err(at(LoadProblem::Role { role: *role, exported: surface.roles.clone() }));
             }
         }
-        let clocks =
-            Clocks { real_time: plugin_use.grants.clock, real_random: plugin_use.grants.random };
+        let clocks = Clocks {
+            time: Source::granted(plugin_use.grants.clock),
+            random: Source::granted(plugin_use.grants.random),
+        };
         let bare = Arc::new(UseShared::new(
             &plugin_use.name,
             plugin_use.budget,
@@ -140,7 +142,7 @@ impl Engine {
             ComponentOrigin::Builtin => Isolation::Reuse(REUSE),
             ComponentOrigin::File(_) => Isolation::Fresh,
         });
-        let wants_image = isolation == Isolation::Fresh && !introduction.random_used;
+        let wants_image = isolation == Isolation::Fresh && introduction.random == Spent::No;
         let loaded = Arc::new(LoadedUse {
             names: Names { name: plugin_use.name.clone(), plugin: plugin_use.plugin.clone() },
             fingerprint,
@@ -213,11 +215,10 @@ impl Engine {
                 pointer: refused.pointer,
                 message: refused.message,
             };
-            Ok((answer.map_err(refused)?, instance.store.data().random_used()))
+            Ok((answer.map_err(refused)?, instance.store.data().randomness()))
         });
-        let (plan, random_used) =
-            configured.map_err(|problem| vec![problem.diagnostic(plugin_use)])?;
-        Introduction::of(plan, random_used).map_err(|found| diagnostics(found, plugin_use))
+        let (plan, random) = configured.map_err(|problem| vec![problem.diagnostic(plugin_use)])?;
+        Introduction::of(plan, random).map_err(|found| diagnostics(found, plugin_use))
     }
 
     async fn loading_instance(

@@ -109,7 +109,9 @@ impl LoadedUse {
         let request = self.request(&call, Role::Validator);
         match self.call(RoleCall::Validate(request), call.view.time_ms()).await? {
             RoleAnswer::Validated(found) => {
-                self.decided(found.is_empty());
+                let kind =
+                    if found.is_empty() { DecisionKind::Allowed } else { DecisionKind::Refused };
+                self.metrics.decided(kind);
                 Ok(abi::violations(found))
             }
             _ => Err(wrong_answer()),
@@ -125,7 +127,10 @@ impl LoadedUse {
         match self.call(RoleCall::TransformRequest(request), call.view.time_ms()).await? {
             RoleAnswer::RequestTransformed(outcome) => {
                 let outcome = abi::request_outcome(outcome)?;
-                self.decided(matches!(outcome, RequestOutcome::Edit(_)));
+                self.metrics.decided(match &outcome {
+                    RequestOutcome::Edit(_) => DecisionKind::Allowed,
+                    RequestOutcome::Respond(_) => DecisionKind::Refused,
+                });
                 Ok(outcome)
             }
             _ => Err(wrong_answer()),
@@ -143,7 +148,10 @@ impl LoadedUse {
         match self.call(RoleCall::TransformResponse(request, response), time_ms).await? {
             RoleAnswer::ResponseTransformed(outcome) => {
                 let outcome = abi::response_outcome(outcome)?;
-                self.decided(matches!(outcome, ResponseOutcome::Edit(_)));
+                self.metrics.decided(match &outcome {
+                    ResponseOutcome::Edit(_) => DecisionKind::Allowed,
+                    ResponseOutcome::Replace(_) => DecisionKind::Refused,
+                });
                 Ok(outcome)
             }
             _ => Err(wrong_answer()),
@@ -171,10 +179,6 @@ impl LoadedUse {
         let request = abi::request(&call.view, self.reads(role), call.target.argument.as_deref());
         self.metrics.read(abi::size(&request));
         request
-    }
-
-    fn decided(&self, goes_on: bool) {
-        self.metrics.decided(if goes_on { DecisionKind::Allowed } else { DecisionKind::Refused });
     }
 }
 

@@ -45,12 +45,12 @@ const LOADING_TICKS: u64 = 20_000;
 /// Bytes a plugin may say of itself while it is loaded.
 const LOADING_FUEL: usize = 16 << 20;
 
-/// Whether a call used up its CPU time.
+/// Whether something was used: a call's CPU time, memory, randomness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spent {
-    /// It did not.
+    /// It was not.
     No,
-    /// It did, and was interrupted for it.
+    /// It was.
     Yes,
 }
 
@@ -149,8 +149,8 @@ impl State {
     }
 
     /// Whether the guest has drawn randomness.
-    pub(crate) fn random_used(&self) -> bool {
-        self.inert.random_used()
+    pub(crate) fn randomness(&self) -> Spent {
+        if self.inert.random_used() { Spent::Yes } else { Spent::No }
     }
 
     /// The guest's last words on its standard streams.

@@ -1,14 +1,13 @@
 //! From a head that has been read to a request that goes on, or an answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, Result};
-use portcullis_config::Integration;
+use portcullis_config::{Integration, Timeouts};
 use portcullis_pipeline::{
     Admitted, Answer, Forward, HeldBody, Record, Rejection, ResponseNeed, UpstreamFailure,
 };
@@ -21,7 +20,7 @@ use crate::failure::{self, Failure};
 use crate::forwarding::OutgoingBody;
 use crate::guarded_stream;
 use crate::held_bytes::Room;
-use crate::held_session::{self, Collector, Holding, ReplayedBody, ResponseJudge, Returns};
+use crate::held_session::{self, Collector, Due, Holding, ReplayedBody, ResponseJudge, Returns};
 use crate::received::Received;
 use crate::respond::{self, Connection};
 use crate::shared::Shared;
@@ -103,7 +102,9 @@ async fn decide(
     let admitted = running.pipeline.admit(arrival, &mut received, &mut account.record).await;
     let (held, room) = received.into_held();
     let going_on = match admitted {
-        Ok(Admitted::Forward(forward)) => going_on(&running, *forward).map(Ok),
+        Ok(Admitted::Forward(forward)) => {
+            going_on(&running, *forward).map(Ok).map_err(Rejection::from)
+        }
         Ok(Admitted::Answer(answer)) => Ok(Err(answer)),
         Err(rejection) => Err(rejection),
     };
@@ -142,7 +143,7 @@ async fn answer_with(
 fn going_on(
     running: &Running,
     forward: Forward,
-) -> Result<(Arc<Forward>, Arc<UpstreamPool>), Rejection> {
+) -> Result<(Arc<Forward>, Arc<UpstreamPool>), UpstreamFailure> {
     let pool = match &forward.route.route.integration {
         Integration::Proxy { upstream, .. } => running.upstreams.find(upstream),
         Integration::Fixed { .. } => None,
@@ -166,9 +167,9 @@ fn go_on(
         ReplayedBody::Prefix(_) => OutgoingBody::Begun,
         ReplayedBody::Whole(bytes) => OutgoingBody::Whole(bytes.len()),
     };
-    let total = pool.spec().timeouts.total;
+    let due = due(&pool.spec().timeouts, account.began);
     let mut returns: Option<Arc<Returns>> = None;
-    if need != ResponseNeed::Nothing || outgoing != OutgoingBody::Unread || total.is_some() {
+    if need != ResponseNeed::Nothing || outgoing != OutgoingBody::Unread || due.is_set() {
         let responses = (need != ResponseNeed::Nothing).then(|| ResponseJudge {
             running: Arc::clone(&account.running),
             forward: Arc::clone(&forward),
@@ -176,10 +177,16 @@ fn go_on(
             record: std::mem::take(&mut account.record),
             collector: Collector::new(need),
         });
-        let deadline = total.map(|total: Duration| account.began + total);
-        returns = Some(held_session::install(client, Holding { body, responses, deadline, room }));
+        returns = Some(held_session::install(client, Holding { body, responses, due, room }));
     }
     Forwarded::new(account, forward, pool, (need, outgoing, returns))
+}
+
+/// What Pingora does not time by itself. Its read timeout is the longer of the two an
+/// upstream has, so that only a shorter wait for the first byte is left to watch.
+fn due(timeouts: &Timeouts, began: Instant) -> Due {
+    let first_byte = (timeouts.first_byte < timeouts.idle).then_some(timeouts.first_byte);
+    Due::by(timeouts.total.map(|total| began + total), first_byte)
 }
 
 fn replayed(forward: &Forward, held: &HeldBody) -> ReplayedBody {

@@ -140,7 +140,6 @@ impl Forwarded {
         let lease = self.pool.choose(&input, &self.tries.tried);
         let lease = lease.ok_or_else(|| self.tries.exhausted())?;
         let peer = Box::new(self.pool.peer(&lease));
-        self.tries.tried.push(lease.index());
         self.tries.count += 1;
         self.tries.began = Some(Instant::now());
         self.tries.lease = Some(lease);
@@ -175,7 +174,8 @@ impl Forwarded {
     /// Counts body bytes on their way, which must not be more than the route takes.
     pub(crate) fn send(&mut self, bytes: usize) -> Result<()> {
         self.sent = self.sent.saturating_add(bytes as u64);
-        if self.body == OutgoingBody::Unread && self.sent > self.body_limit() {
+        let is_measured = matches!(self.body, OutgoingBody::Whole(_));
+        if !is_measured && self.sent > self.body_limit() {
             return Error::e_explain(BODY_TOO_LARGE, "the body is longer than its route takes");
         }
         Ok(())
@@ -206,9 +206,9 @@ impl Forwarded {
         let tries = (self.tries.count - self.tries.stale.min(self.tries.count), self.tries.stale);
         let is_open = self.tries.answered.is_none();
         let again = is_open && failure::may_retry(error, attempt, tries, self.pool.spec().retries);
-        if again && stale {
-            // The connection was at fault, not the endpoint.
-            self.tries.tried.pop();
+        // Of a stale connection the endpoint is not at fault.
+        if again && !stale {
+            self.tries.tried.extend(self.tries.lease.as_ref().map(Lease::index));
         }
         again
     }

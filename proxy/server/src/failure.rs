@@ -8,7 +8,7 @@ use portcullis_pipeline::{
 };
 use serde_json::json;
 
-use crate::held_session::TOTAL_TIMEOUT;
+use crate::held_session::OVERDUE;
 use crate::strict_head::HeadFault;
 
 /// No endpoint is left to try.
@@ -104,7 +104,7 @@ pub(crate) fn failure_of(error: &Error, body_limit: u64) -> Failure {
     if *etype == BODY_TOO_LARGE {
         return Failure::Rejected(Rejection::BodyTooLarge { limit: body_limit });
     }
-    if *etype == TOTAL_TIMEOUT {
+    if *etype == OVERDUE {
         return rejected(UpstreamFailure::TimedOut);
     }
     if *etype == NO_ENDPOINT {
@@ -235,7 +235,7 @@ mod tests {
         check_failure(Error::new_up(ErrorType::InvalidCert), Some("upstream-tls"));
         check_failure(Error::new_up(ErrorType::ReadTimedout), Some("upstream-timeout"));
         check_failure(Error::new_up(ErrorType::ConnectionClosed), Some("upstream-broken"));
-        check_failure(Error::new_down(TOTAL_TIMEOUT), Some("upstream-timeout"));
+        check_failure(Error::new_down(OVERDUE), Some("upstream-timeout"));
         check_failure(Error::new(NO_ENDPOINT), Some("no-healthy-endpoint"));
         check_failure(Error::new_in(BODY_TOO_LARGE), Some("body-too-large"));
         check_failure(Error::new_down(ErrorType::ReadTimedout), Some("body-timeout"));

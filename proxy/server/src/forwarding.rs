@@ -161,7 +161,7 @@ fn set_origin(head: &mut RequestHeader, facts: &Forwarding<'_>) -> Result<()> {
     let had_forwarded = head.headers.contains_key(header::FORWARDED);
     match facts.peer {
         Peer::Stranger => {
-            head.insert_header(X_FORWARDED_FOR, text(&peer.to_string())?)?;
+            head.insert_header(X_FORWARDED_FOR, owned(peer.to_string())?)?;
             head.insert_header(
                 X_FORWARDED_PROTO,
                 HeaderValue::from_static(arrival.scheme.as_str()),
@@ -171,7 +171,7 @@ fn set_origin(head: &mut RequestHeader, facts: &Forwarding<'_>) -> Result<()> {
         }
         Peer::Trusted => {
             let chain = joined(&head.headers, &X_FORWARDED_FOR, &peer.to_string());
-            head.insert_header(X_FORWARDED_FOR, text(&chain)?)?;
+            head.insert_header(X_FORWARDED_FOR, owned(chain)?)?;
             if !head.headers.contains_key(X_FORWARDED_PROTO) {
                 head.insert_header(
                     X_FORWARDED_PROTO,
@@ -186,7 +186,7 @@ fn set_origin(head: &mut RequestHeader, facts: &Forwarding<'_>) -> Result<()> {
     if had_forwarded {
         let chain =
             joined(&head.headers, &header::FORWARDED, &forwarded_element(peer, facts.forward));
-        head.insert_header(header::FORWARDED, text(&chain)?)?;
+        head.insert_header(header::FORWARDED, owned(chain)?)?;
     }
     head.insert_header(REQUEST_ID, text(&arrival.id)?)
 }
@@ -243,6 +243,11 @@ fn keeps_trailers(client: &RequestHeader, protocol: UpstreamProtocol) -> bool {
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"))
 }
 
+/// A value made of a text of its own, without copying it.
+fn owned(value: String) -> Result<HeaderValue> {
+    HeaderValue::try_from(value).map_err(|_| Error::new(ErrorType::InvalidHTTPHeader))
+}
+
 fn text(value: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(value).map_err(|_| Error::new(ErrorType::InvalidHTTPHeader))
 }
@@ -267,3 +272,6 @@ pub(crate) fn strip_response(head: &mut pingora::http::ResponseHeader) {
     head.remove_header("proxy-connection");
     head.remove_header(&header::UPGRADE);
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,32 +16,74 @@ mod compose;
 mod session;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::{HttpTask, ServerSession};
 use pingora::{Error, ErrorType, Result};
-use portcullis_pipeline::{Answered, Forward, HeldBody, Record, Rejection};
+use portcullis_pipeline::{
+    Answered, BodyFault, Forward, HeldBody, Record, Rejection, UpstreamFailure,
+};
 use tokio::time::Instant;
 
 pub(crate) use self::collector::Collector;
-use self::collector::{Ready, Taken};
+use self::collector::{Excess, Ready, Taken};
 use crate::current::Running;
 use crate::held_bytes::Room;
 use crate::received::Seen;
 use crate::respond::{self, Connection};
 
-/// The error that ends an exchange which took longer than its upstream allows.
-pub(crate) const TOTAL_TIMEOUT: ErrorType = ErrorType::Custom("TotalTimeout");
+/// The error that ends an exchange which takes longer than its upstream may.
+pub(crate) const OVERDUE: ErrorType = ErrorType::Custom("Overdue");
 
 /// A client session that replays a held body and lets transforms see the response.
 pub(crate) struct HeldSession {
     original: Box<ServerSession>,
     body: ReplayedBody,
     responses: Option<ResponseJudge>,
-    deadline: Option<Instant>,
+    due: Due,
     room: Room,
     returns: Arc<Returns>,
+}
+
+/// By when things must have happened.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Due {
+    /// The whole exchange.
+    pub(crate) end: Option<Instant>,
+    /// The response's head, counted from the request's end.
+    pub(crate) first_byte: Option<Duration>,
+    /// The response's head, once the request has ended.
+    head: Option<Instant>,
+}
+
+impl Due {
+    /// Nothing but these.
+    pub(crate) fn by(end: Option<Instant>, first_byte: Option<Duration>) -> Self {
+        Self { end, first_byte, head: None }
+    }
+
+    /// Whether anything is due at all.
+    pub(crate) fn is_set(&self) -> bool {
+        self.end.is_some() || self.first_byte.is_some()
+    }
+
+    fn request_ended(&mut self) {
+        if self.head.is_none() {
+            self.head = self.first_byte.map(|allowance| Instant::now() + allowance);
+        }
+    }
+
+    fn head_came(&mut self) {
+        self.first_byte = None;
+        self.head = None;
+    }
+
+    /// The next moment that must not come.
+    fn next(&self) -> Option<Instant> {
+        self.end.into_iter().chain(self.head).min()
+    }
 }
 
 /// The request body as the upstream will see it.
@@ -83,8 +125,8 @@ pub(crate) struct Holding {
     pub(crate) body: ReplayedBody,
     /// Who judges the response, if anybody does.
     pub(crate) responses: Option<ResponseJudge>,
-    /// When the exchange has to be over.
-    pub(crate) deadline: Option<Instant>,
+    /// By when things must have happened.
+    pub(crate) due: Due,
     /// The room that held bytes take.
     pub(crate) room: Room,
 }
@@ -93,9 +135,8 @@ pub(crate) struct Holding {
 pub(crate) fn install(place: &mut Box<ServerSession>, holding: Holding) -> Arc<Returns> {
     let original = std::mem::replace(place, vacant());
     let returns = Arc::new(Returns::default());
-    let Holding { body, responses, deadline, room } = holding;
-    let held =
-        HeldSession { original, body, responses, deadline, room, returns: Arc::clone(&returns) };
+    let Holding { body, responses, due, room } = holding;
+    let held = HeldSession { original, body, responses, due, room, returns: Arc::clone(&returns) };
     **place = ServerSession::new_custom(Box::new(held));
     returns
 }
@@ -130,6 +171,7 @@ impl HeldSession {
 
     /// Writes what may go to the client of these tasks; whether the response is over.
     async fn write_tasks(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        self.due.head_came();
         let Some(judge) = &mut self.responses else {
             return self.original.response_duplex_vec(tasks).await;
         };
@@ -146,8 +188,8 @@ impl HeldSession {
                         Judged::Answer(answer) => return self.answer(&answer).await,
                     }
                 }
-                Err(rejection) => {
-                    let answer = judge.reject(&rejection);
+                Err(excess) => {
+                    let answer = judge.reject(&rejection(excess));
                     return self.answer(&answer).await;
                 }
             }
@@ -168,15 +210,16 @@ impl HeldSession {
 
     /// Waits for the client, but no longer than the exchange may take.
     async fn read_in_time(&mut self, until: ReadUntil) -> Result<Option<Bytes>> {
-        let deadline = self.deadline.filter(|_| !self.original.was_upgraded());
+        if until == ReadUntil::Gone {
+            self.due.request_ended();
+        }
+        let deadline = self.due.next().filter(|_| !self.original.was_upgraded());
         let reading = self.original.read_body_or_idle(until == ReadUntil::Gone);
         match deadline {
             None => reading.await,
-            Some(deadline) => {
-                tokio::time::timeout_at(deadline, reading).await.unwrap_or_else(|_| {
-                    Err(Error::explain(TOTAL_TIMEOUT, "the exchange took too long"))
-                })
-            }
+            Some(deadline) => tokio::time::timeout_at(deadline, reading)
+                .await
+                .unwrap_or_else(|_| Err(Error::explain(OVERDUE, "the exchange took too long"))),
         }
     }
 }
@@ -196,6 +239,13 @@ enum Judged {
     Tasks(Vec<HttpTask>),
     /// The client receives this in its place.
     Answer(portcullis_pipeline::Answer),
+}
+
+fn rejection(excess: Excess) -> Rejection {
+    match excess {
+        Excess::TooLarge => UpstreamFailure::ResponseTooLarge.into(),
+        Excess::NoRoom => BodyFault::NoRoom.into(),
+    }
 }
 
 impl ResponseJudge {
@@ -231,4 +281,68 @@ fn edited_head(
         head.append_header(name.clone(), value.clone())?;
     }
     Ok(Box::new(head))
+}
+
+#[cfg(test)]
+mod tests {
+    use pingora::protocols::http::v1::server::HttpSession;
+    use tokio::io::{AsyncWriteExt, DuplexStream};
+
+    use super::*;
+    use crate::held_bytes::HeldBytes;
+
+    async fn session(request: &str) -> (DuplexStream, Box<ServerSession>) {
+        let (mut client, server) = tokio::io::duplex(4096);
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut session = HttpSession::new(Box::new(server));
+        session.read_request().await.unwrap();
+        (client, Box::new(ServerSession::H1(session)))
+    }
+
+    fn holding(body: ReplayedBody, due: Due) -> Holding {
+        Holding { body, responses: None, due, room: HeldBytes::default().room(0) }
+    }
+
+    const POST: &str = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody";
+
+    #[tokio::test]
+    async fn a_whole_body_is_replayed_on_each_try() {
+        let (_client, mut place) = session(POST).await;
+        let body = Bytes::from(vec![b'x'; 100_000]);
+        let returns =
+            install(&mut place, holding(ReplayedBody::Whole(body.clone()), Due::default()));
+
+        place.enable_retry_buffering();
+        assert!(place.is_body_done() && !place.is_body_empty() && !place.retry_buffer_truncated());
+        assert_eq!(place.get_retry_buffer(), Some(body.clone()));
+        assert_eq!(place.read_request_body().await.unwrap(), None);
+        assert_eq!(place.get_retry_buffer(), Some(body));
+
+        restore(&mut place, &returns);
+        assert!(place.as_http1().is_some());
+    }
+
+    #[tokio::test]
+    async fn the_rest_of_a_body_follows_its_beginning() {
+        let (_client, mut place) = session(POST).await;
+        let prefix = Bytes::from_static(b"before ");
+        let _returns = install(&mut place, holding(ReplayedBody::Prefix(prefix), Due::default()));
+
+        place.enable_retry_buffering();
+        assert_eq!(place.get_retry_buffer().unwrap(), "before ");
+        assert_eq!(place.read_request_body().await.unwrap().unwrap(), "body");
+        assert!(place.is_body_done());
+        assert_eq!(place.get_retry_buffer().unwrap(), "before body");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_exchange_ends_when_it_is_overdue() {
+        let (_client, mut place) = session("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let due = Due::by(None, Some(Duration::from_secs(1)));
+        let _returns = install(&mut place, holding(ReplayedBody::Streaming, due));
+
+        let error = place.read_body_or_idle(true).await.expect_err("no response came");
+
+        assert_eq!(*error.etype(), OVERDUE);
+    }
 }

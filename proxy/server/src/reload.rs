@@ -41,18 +41,24 @@ struct LiveListener {
 
 impl Fixed {
     /// What this process was started with.
-    pub(crate) fn of(gateway: &Gateway, bound: &[BoundListener]) -> Self {
-        let live = |bound: &BoundListener| LiveListener {
-            spec: bound.spec.clone(),
-            tls: bound.tls.clone(),
-        };
+    pub(crate) fn of(gateway: &Gateway) -> Self {
         Self {
-            listeners: bound.iter().map(live).collect(),
+            listeners: Vec::new(),
             admin: gateway.admin.clone(),
             access_log: gateway.access_log.clone(),
             workers: gateway.workers,
             state_directory: gateway.state_directory.clone(),
         }
+    }
+
+    /// The same, with the listeners that serve.
+    pub(crate) fn with_listeners(mut self, bound: &[BoundListener]) -> Self {
+        let live = |bound: &BoundListener| LiveListener {
+            spec: bound.spec.clone(),
+            tls: bound.tls.clone(),
+        };
+        self.listeners = bound.iter().map(live).collect();
+        self
     }
 
     /// What of a configuration waits for a restart.

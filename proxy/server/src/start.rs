@@ -13,7 +13,7 @@ use pingora::server::configuration::ServerConf;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use pingora_runtime::Runtime;
-use portcullis_config::Gateway;
+use portcullis_config::{Gateway, Listener};
 use portcullis_plugin_host::EngineError;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -82,17 +82,17 @@ pub fn run(file: &Path) -> Result<(), StartError> {
         .thread_name("background")
         .enable_all()
         .build()?;
-    let bound = gateway.listeners.iter().map(BoundListener::bind).collect::<Result<Vec<_>, _>>()?;
-    let setup = Setup::of(&gateway);
-    let fixed = Fixed::of(&gateway, &bound);
+    let (setup, fixed) = (Setup::of(&gateway), Fixed::of(&gateway));
+    let listeners = gateway.listeners.clone();
     let running = configuration::build(&engine, gateway, None, &telemetry)?;
     background.block_on(running.upstreams.resolve_all());
     let shared = share(running, telemetry);
+    let bound = bind(&listeners)?;
     let reloader = Reloader {
         file: file.to_owned(),
         engine,
         shared: Arc::clone(&shared),
-        fixed,
+        fixed: fixed.with_listeners(&bound),
         background: background.handle().clone(),
     };
     let wake = watch_files(reloader, watchlist)?;
@@ -108,6 +108,19 @@ pub fn run(file: &Path) -> Result<(), StartError> {
     background.shutdown_timeout(Duration::from_millis(100));
     shared.telemetry.flush();
     Ok(())
+}
+
+fn bind(listeners: &[Listener]) -> Result<Vec<BoundListener>, ListenError> {
+    for listener in listeners {
+        let is_plain = listener.tls.is_none() && listener.redirect_to_https.is_none();
+        if is_plain && !listener.address.ip().is_loopback() {
+            let (name, address) = (&listener.name, listener.address);
+            tracing::warn!(
+                "listener `{name}` serves plain HTTP on {address}: anybody on the way can read and change it"
+            );
+        }
+    }
+    listeners.iter().map(BoundListener::bind).collect()
 }
 
 /// What is needed of a configuration to set the process up.

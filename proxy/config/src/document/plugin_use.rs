@@ -52,6 +52,11 @@ table! {
         secrets: Named<Secret>,
         /// Issuers whose tokens it may verify, by their URL.
         issuers: Named<Issuer>,
+        /// HTTP services it may call, by `wasi:http`; none where absent.
+        http: Option<HttpGrant>,
+        /// What it may remember from one call to another, by `wasi:keyvalue`; nothing
+        /// where absent.
+        keyvalue: Option<KeyValueGrant>,
         /// Real randomness in the place of a seeded stream.
         random: bool = false,
         /// The real clock in the place of the request's time.
@@ -78,6 +83,42 @@ table! {
     struct Issuer {
         /// The file that holds its JSON Web Key Set.
         jwks: FilePath,
+    }
+}
+
+table! {
+    /// HTTP services a plugin may call, and how much of them.
+    "an HTTP grant"
+    struct HttpGrant {
+        /// The origins it may call, each a scheme, a host and, unless it is the scheme's
+        /// own, a port: `"https://login.example.com"`, `"http://10.0.0.7:9000"`. All names
+        /// below one are `"https://*.example.com"`.
+        origins: Vec<Text>,
+        /// Whether names may resolve to loopback, private and link-local addresses. An
+        /// origin that is an address may be called either way.
+        private_addresses: bool = false,
+        /// A file of authorities to trust in the place of the system's.
+        ca: Option<FilePath>,
+        /// How long one request may take, the body of its answer included.
+        timeout: Time = "2s",
+        /// Bytes the body of a request may have.
+        request: Size<0> = "1MiB",
+        /// Bytes the body of an answer may have.
+        response: Size<0> = "1MiB",
+        /// Requests that one call of the plugin may make.
+        requests: Number<1, 1000> = 4,
+    }
+}
+
+table! {
+    /// How much a plugin may remember from one call to another, all its instances together.
+    "a key-value grant"
+    struct KeyValueGrant {
+        /// Bytes of keys and values, with what it costs to keep them. Nothing is evicted:
+        /// what does not fit is refused.
+        size: Size<1024> = "16MiB",
+        /// Keys there may be.
+        keys: Number<1, 10_000_000> = 100_000,
     }
 }
 

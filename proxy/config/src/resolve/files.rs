@@ -91,6 +91,20 @@ pub(super) fn issuer_keys(written: &FilePath, resolver: &mut Resolver<'_>) -> Op
     None
 }
 
+/// Reads certificates.
+pub(super) fn certificates(written: &FilePath, resolver: &mut Resolver<'_>) -> Option<String> {
+    let bytes = content(written, resolver)?;
+    match String::from_utf8(bytes) {
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => Some(text),
+        _ => {
+            let path = joined(&written.place, &written.value);
+            let message = format!("`{}` holds no certificate in PEM", path.display());
+            resolver.problem(&written.place, message);
+            None
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

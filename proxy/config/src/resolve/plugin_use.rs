@@ -2,9 +2,9 @@
 //! them.
 
 use super::names::Names;
-use super::{Resolver, check_names, files};
+use super::{Resolver, check_names, grants};
 use crate::document::{self, Document, IsolationWord};
-use crate::gateway::{Budget, Grants, Isolation, OnFault, PluginUse, PluginUseId, Role, Use};
+use crate::gateway::{Budget, Isolation, OnFault, PluginUse, PluginUseId, Role, Use};
 use crate::read::{Either, Named};
 
 /// Requests an instance serves where `isolation = "reuse"` gives no number.
@@ -120,7 +120,7 @@ fn plugin_use(
         settings: written.settings.0.value.clone(),
         settings_places: written.settings.0.places.clone(),
         isolation: written.isolation.as_ref().map(isolation),
-        grants: grants(&written.grants, resolver),
+        grants: grants::grants(&written.grants, resolver),
         budget: budget(section, &written.budget),
         cache: written.cache.as_ref().map(|cache| cache.value.0),
         on_fault: match written.on_fault.as_ref().map(|on_fault| on_fault.value) {
@@ -136,20 +136,6 @@ fn isolation(written: &document::Isolation) -> Isolation {
         Either::This(IsolationWord::Reuse) => Isolation::Reuse(REUSE),
         Either::That(table) => Isolation::Reuse(table.reuse.0),
     }
-}
-
-fn grants(written: &document::Grants, resolver: &mut Resolver<'_>) -> Grants {
-    let mut grants = Grants { random: written.random, clock: written.clock, ..Grants::default() };
-    for entry in &written.secrets.entries {
-        let secret = entry.value.as_ref().and_then(|secret| files::secret(secret, resolver));
-        grants.secrets.extend(secret.map(|secret| (entry.name.clone(), secret)));
-    }
-    for entry in &written.issuers.entries {
-        let issuer = entry.value.as_ref();
-        let keys = issuer.and_then(|issuer| files::issuer_keys(&issuer.jwks, resolver));
-        grants.issuers.extend(keys.map(|keys| (entry.name.clone(), keys)));
-    }
-    grants
 }
 
 fn budget(section: Section, written: &document::Budget) -> Budget {

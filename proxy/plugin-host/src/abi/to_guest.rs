@@ -18,7 +18,10 @@ pub(crate) fn request(view: &View<'_>, reads: &Reads, argument: Option<&str>) ->
         client_address: view.client().to_string(),
         time: view.time_ms(),
         argument: argument.map(str::to_owned),
-        headers: headers(view.headers(), reads.all_headers, &reads.headers),
+        headers: headers(
+            view.headers(),
+            if reads.all_headers { None } else { Some(&reads.headers) },
+        ),
         parameters: parameters(view.query(), reads),
         attributes: attributes(view, reads),
         body: body(view.body(), reads.body),
@@ -29,7 +32,10 @@ pub(crate) fn request(view: &View<'_>, reads: &Reads, argument: Option<&str>) ->
 pub(crate) fn response(call: &ResponseCall<'_>, reads: &Reads) -> types::Response {
     types::Response {
         status: call.status.as_u16(),
-        headers: headers(call.headers, reads.all_response_headers, &reads.response_headers),
+        headers: headers(
+            call.headers,
+            if reads.all_response_headers { None } else { Some(&reads.response_headers) },
+        ),
         body: body(call.body, reads.response_body),
     }
 }
@@ -43,14 +49,15 @@ pub(crate) fn size(request: &types::Request) -> usize {
     headers.chain(parameters).chain(body).sum()
 }
 
-fn headers(from: &HeaderMap, all: bool, names: &[HeaderName]) -> Vec<types::Header> {
+/// Selects the headers of these names; all of them where no names are given.
+fn headers(from: &HeaderMap, names: Option<&[HeaderName]>) -> Vec<types::Header> {
     let header = |name: &HeaderName, value: &HeaderValue| types::Header {
         name: name.as_str().to_owned(),
         value: value.as_bytes().to_vec(),
     };
-    if all {
+    let Some(names) = names else {
         return from.iter().map(|(name, value)| header(name, value)).collect();
-    }
+    };
     let mut selected = Vec::with_capacity(names.len());
     for name in names {
         selected.extend(from.get_all(name).iter().map(|value| header(name, value)));

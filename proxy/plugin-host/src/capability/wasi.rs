@@ -34,9 +34,26 @@ pub(crate) struct InertWasi {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Clocks {
     /// The grant `clock`.
-    pub(crate) real_time: bool,
+    pub(crate) time: Source,
     /// The grant `random`.
-    pub(crate) real_random: bool,
+    pub(crate) random: Source,
+}
+
+/// Where a guest's time or randomness comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The request's time; a stream seeded for the instance.
+    Inert,
+    /// The machine.
+    Real,
+}
+
+impl Source {
+    /// Real where it is granted.
+    #[expect(clippy::fn_params_excessive_bools, reason = "a grant is a bool in the configuration")]
+    pub(crate) fn granted(granted: bool) -> Self {
+        if granted { Self::Real } else { Self::Inert }
+    }
 }
 
 impl InertWasi {
@@ -55,12 +72,12 @@ impl InertWasi {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
-        if !shared.clocks.real_time {
+        if shared.clocks.time == Source::Inert {
             builder
                 .wall_clock(RequestClock(inert.clone()))
                 .monotonic_clock(RequestClock(inert.clone()));
         }
-        if !shared.clocks.real_random {
+        if shared.clocks.random == Source::Inert {
             builder.secure_random(SeededRandom { stream: None, inert: inert.clone() });
             builder.insecure_random(SeededRandom { stream: None, inert: inert.clone() });
         }

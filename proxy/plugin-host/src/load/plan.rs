@@ -14,6 +14,7 @@ use crate::abi::exports::lifecycle;
 use crate::capability::IssuerKeySet;
 use crate::inspect::Surface;
 use crate::shared::Opened;
+use crate::state::Spent;
 
 /// What a plugin said of itself under its settings.
 pub(crate) struct Introduction {
@@ -24,13 +25,13 @@ pub(crate) struct Introduction {
     /// The issuers whose keys it will use.
     pub(crate) issuers: Vec<String>,
     /// Whether it drew randomness while it was configured.
-    pub(crate) random_used: bool,
+    pub(crate) random: Spent,
     cacheable: bool,
 }
 
 impl Introduction {
     /// Checks a plan for itself.
-    pub(crate) fn of(plan: lifecycle::Plan, random_used: bool) -> Result<Self, Vec<LoadProblem>> {
+    pub(crate) fn of(plan: lifecycle::Plan, random: Spent) -> Result<Self, Vec<LoadProblem>> {
         let mut planned = Vec::new();
         let mut problems = Vec::new();
         let mut cacheable = false;
@@ -46,7 +47,7 @@ impl Introduction {
             return Err(problems);
         }
         let (secrets, issuers) = (plan.secrets, plan.issuers);
-        Ok(Self { reads: planned, secrets, issuers, random_used, cacheable })
+        Ok(Self { reads: planned, secrets, issuers, random, cacheable })
     }
 
     /// Compares the plan with the grants; what is granted and asked for is opened.

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::HttpTask;
-use portcullis_pipeline::{BodyFault, HeldBody, Rejection, ResponseNeed, UpstreamFailure};
+use portcullis_pipeline::{HeldBody, ResponseNeed};
 
 use crate::held_bytes::Room;
 use crate::respond;
@@ -45,6 +45,15 @@ pub(crate) enum Taken {
     Ready(Ready),
 }
 
+/// Why a response cannot be collected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Excess {
+    /// It is longer than its transforms take.
+    TooLarge,
+    /// As many bytes as may be held are held already.
+    NoRoom,
+}
+
 /// A response of which as much is collected as its transforms read.
 pub(crate) struct Ready {
     /// Its head.
@@ -69,7 +78,7 @@ impl Collector {
         task: HttpTask,
         method: &Method,
         room: &mut Room,
-    ) -> Result<Taken, Rejection> {
+    ) -> Result<Taken, Excess> {
         match (std::mem::replace(&mut self.phase, Phase::Passing), task) {
             (Phase::AwaitingHead, HttpTask::Header(head, ended)) => {
                 Ok(self.take_head(head, Rest::of(ended), method))
@@ -118,12 +127,12 @@ impl Collector {
         (head, mut body): (Box<ResponseHeader>, BytesMut),
         (chunk, rest): (&[u8], Rest),
         room: &mut Room,
-    ) -> Result<Taken, Rejection> {
-        room.take(chunk.len()).map_err(|_| Rejection::Body(BodyFault::NoRoom))?;
+    ) -> Result<Taken, Excess> {
+        room.take(chunk.len()).map_err(|_| Excess::NoRoom)?;
         body.extend_from_slice(chunk);
         let is_enough = match self.need {
             ResponseNeed::Whole(limit) if body.len() as u64 > limit => {
-                return Err(UpstreamFailure::ResponseTooLarge.into());
+                return Err(Excess::TooLarge);
             }
             ResponseNeed::Peek(bytes) => body.len() as u64 >= bytes,
             ResponseNeed::Whole(_) | ResponseNeed::Head | ResponseNeed::Nothing => false,
@@ -174,7 +183,7 @@ mod tests {
                     }
                     None => seen.push_str("r "),
                 },
-                Err(rejection) => seen.push_str(&format!("{} ", rejection.code())),
+                Err(excess) => seen.push_str(&format!("{excess:?} ")),
             }
         }
         assert_eq!(seen.trim_end(), expected);
@@ -187,7 +196,7 @@ mod tests {
         check(ResponseNeed::Peek(1), Method::GET, tasks(), "h r(ab) p p");
         check(ResponseNeed::Peek(9), Method::GET, tasks(), "h h r(abcd) p");
         check(ResponseNeed::Whole(4), Method::GET, tasks(), "h h r(abcd) p");
-        check(ResponseNeed::Whole(3), Method::GET, tasks(), "h h upstream-response-too-large p");
+        check(ResponseNeed::Whole(3), Method::GET, tasks(), "h h TooLarge p");
     }
 
     #[test]

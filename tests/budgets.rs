@@ -1,0 +1,75 @@
+//! What a call may use is counted, and instances are bounded.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use portcullis_tests::{Gateway, eventually};
+
+fn start(seconds: u32, budget: &str) -> Gateway {
+    Gateway::start(&format!(
+        r#"
+        [authorizers.sleeper]
+        plugin = "sleep"
+        settings = {{ seconds = {seconds} }}
+        budget = {{ breaker_after = 0, {budget} }}
+        [authorizers.other]
+        plugin = "version-a"
+        {}
+        [apis.a.routes]
+        "GET /sleep" = {{ authorizer = "sleeper", respond = {{ body = "slept" }} }}
+        "GET /other" = {{ authorizer = "other", respond = {{ body = "other" }} }}
+        "#,
+        crate::ROOMY
+    ))
+}
+
+#[test]
+fn waiting_is_no_cpu_time() {
+    let gateway = start(1, r#"cpu_time = "500ms", wall_time = "60s""#);
+    let began = Instant::now();
+
+    assert_eq!(gateway.get("/sleep", &[]).text(), "slept");
+
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    assert_eq!(gateway.use_metric("portcullis_plugin_faults_total", "sleeper"), 0.0);
+}
+
+#[test]
+fn one_more_request_than_there_are_instances_waits_and_then_goes_away() {
+    let gateway = start(3, r#"cpu_time = "20s", wall_time = "5s", instances = 1"#);
+    assert_eq!(gateway.get("/other", &[]).text(), "other");
+
+    let mut statuses: Vec<u16> = thread::scope(|scope| {
+        let ask = || gateway.get("/sleep", &[]).status;
+        let asked: Vec<_> = (0..3).map(|_| scope.spawn(ask)).collect();
+        eventually("three requests under way", || {
+            (gateway.metric("portcullis_exchanges", &[]) >= 3.0).then_some(())
+        });
+        let began = Instant::now();
+        assert_eq!(gateway.get("/other", &[]).text(), "other");
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        asked.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+
+    // The first sleeps at once, the second waits 3 s for the instance, the third would
+    // wait 6 s and may wait 5.
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 200, 503]);
+    assert_eq!(gateway.faults("sleeper", "busy"), 1.0);
+    assert_eq!(gateway.log_line("/sleep")["authorizer"], "called");
+}
+
+#[test]
+fn sleeping_plugins_hold_no_thread() {
+    let gateway = start(2, r#"cpu_time = "20s", wall_time = "60s", instances = 64"#);
+    let began = Instant::now();
+
+    thread::scope(|scope| {
+        for _ in 0..32 {
+            scope.spawn(|| assert_eq!(gateway.get("/sleep", &[]).text(), "slept"));
+        }
+    });
+
+    // One after another on a thread for each core, they would take 32 s.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+}

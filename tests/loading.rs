@@ -1,0 +1,174 @@
+//! A plugin that cannot serve is refused at load, in a sentence, at its place.
+
+use portcullis_tests::{Outcome, Site};
+
+const CONFIG: &str = r#"plugins = "plugins"
+listeners.public.address = "127.0.0.1:0"
+
+[authorizers.door]
+plugin = "PLUGIN"
+REST
+[apis.a.routes."GET /"]
+authorizer = "door"
+respond = { body = "hello" }
+"#;
+
+fn check_with(site: &Site, plugin: &str, rest: &str) -> Outcome {
+    site.check(&CONFIG.replace("PLUGIN", plugin).replace("REST", rest))
+}
+
+/// The configuration is refused at line and column with all of these words.
+fn refused(outcome: &Outcome, place: &str, words: &[&str]) {
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let text = outcome.text();
+    assert!(text.contains(&format!("portcullis.toml:{place}")), "not at {place}: {text}");
+    for word in words {
+        assert!(text.contains(word), "`{word}` is not in {text}");
+    }
+}
+
+fn refused_bytes(bytes: &[u8], words: &[&str]) {
+    let site = Site::new();
+    site.install("odd", bytes);
+    refused(&check_with(&site, "odd", ""), "5:10", words);
+}
+
+fn refused_guest(guest: &str, rest: &str, words: &[&str]) {
+    refused(&check_with(&Site::new(), guest, rest), "5:10", words);
+}
+
+#[test]
+fn a_plugin_that_can_serve_is_accepted() {
+    let outcome = check_with(&Site::new(), "version-a", "");
+
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+}
+
+#[test]
+fn a_core_module_is_named_as_one() {
+    refused_bytes(b"\0asm\x01\0\0\0", &["core WebAssembly module", "wasm32-wasip2"]);
+}
+
+#[test]
+fn a_proxy_wasm_module_is_named_as_one() {
+    // A custom section holds the name that such modules export.
+    let name = b"proxy_abi_version_0_2_1";
+    let length = u8::try_from(name.len()).unwrap();
+    let module = [&b"\0asm\x01\0\0\0\0"[..], &[length + 1, length], name].concat();
+
+    refused_bytes(&module, &["proxy-wasm"]);
+}
+
+#[test]
+fn what_is_no_webassembly_is_named_so() {
+    refused_bytes(b"#!/bin/sh\necho hello\n", &["not WebAssembly"]);
+    refused_bytes(b"", &["not WebAssembly"]);
+}
+
+#[test]
+fn a_broken_component_is_refused() {
+    let whole = portcullis_test_guests::component("version-a");
+
+    refused_bytes(&whole[..whole.len() / 2], &["broken"]);
+    refused_bytes(b"\0asm\x0d\0\x01\0garbage", &["broken"]);
+}
+
+#[test]
+fn a_component_that_imports_what_nobody_offers_is_refused() {
+    let name = b"acme:door/locks@1.0.0";
+    let length = u8::try_from(name.len()).unwrap();
+    // An instance type without members, and an import of it.
+    let types = [7, 3, 1, 0x42, 0];
+    let import = [&[10, length + 5, 1, 0, length], &name[..], &[5, 0]].concat();
+    let component = [&b"\0asm\x0d\0\x01\0"[..], &types, &import].concat();
+
+    refused_bytes(&component, &["acme:door/locks@1.0.0", "does not offer"]);
+}
+
+#[test]
+fn a_component_without_the_role_it_is_used_in_is_refused() {
+    refused_guest("wrong-role", "", &["authorizer", "exports validator"]);
+}
+
+#[test]
+fn a_secret_that_nobody_granted_is_refused_with_the_line_that_grants_it() {
+    refused_guest("ungranted", "", &["crown-jewels", "not granted", "grants.secrets.crown-jewels"]);
+}
+
+#[test]
+fn a_plugin_that_panics_when_asked_who_it_is_is_refused() {
+    refused_guest("panicking-describe", "", &["`describe` failed", "who wants to know?"]);
+}
+
+#[test]
+fn a_plugin_that_never_says_who_it_is_is_refused() {
+    refused_guest("slow-describe", "", &["slow-describe"]);
+}
+
+#[test]
+fn a_plugin_that_is_not_there_is_refused_with_those_that_are() {
+    let site = Site::new();
+    site.install("version-a", portcullis_test_guests::component("version-a"));
+
+    let outcome = check_with(&site, "version-aa", "");
+
+    refused(&outcome, "5:10", &["no plugin is named `version-aa`", "`version-a`", "`api-token`"]);
+}
+
+#[test]
+fn settings_that_break_the_schema_are_shown_at_their_key() {
+    let site = Site::new();
+
+    let unknown =
+        check_with(&site, "version-a", "settings = { version = \"1\", colour = \"red\" }");
+    let mistyped = check_with(&site, "version-a", "settings = { version = 5 }");
+    let nested = check_with(
+        &site,
+        "api-token",
+        "settings.tokens.alice = { secret = \"a\", attributes = { plan = 5 } }",
+    );
+
+    refused(&unknown, "6:", &["colour"]);
+    refused(&mistyped, "6:24", &["5"]);
+    refused(&nested, "6:66", &["5"]);
+}
+
+#[test]
+fn settings_that_the_plugin_itself_refuses_are_shown_at_their_key() {
+    let both = "settings = { header = \"a\", parameter = \"b\", tokens.a = { secret = \"a\" } }";
+    let outcome = check_with(&Site::new(), "api-token", both);
+
+    refused(&outcome, "6:40", &["a token has one place"]);
+}
+
+#[test]
+fn every_problem_is_told_in_one_run() {
+    let site = Site::new();
+    site.install("core", b"\0asm\x01\0\0\0").install("text", b"hello");
+    let outcome = site.check(
+        r#"plugins = "plugins"
+listeners.public.address = "127.0.0.1:0"
+[authorizers.one]
+plugin = "core"
+[authorizers.two]
+plugin = "text"
+[apis.a.routes]
+"GET /1" = { authorizer = "one", respond = {} }
+"GET /2" = { authorizer = "two", respond = {} }
+"#,
+    );
+
+    refused(&outcome, "4:10", &["core WebAssembly module"]);
+    refused(&outcome, "6:10", &["not WebAssembly"]);
+}
+
+#[test]
+fn a_gateway_does_not_start_with_a_plugin_that_cannot_serve() {
+    let site = Site::new();
+    site.install("odd", b"hello");
+    site.write("portcullis.toml", CONFIG.replace("PLUGIN", "odd").replace("REST", ""));
+
+    let outcome = site.run(&["run", "--config", "portcullis.toml"]);
+
+    refused(&outcome, "5:10", &["not WebAssembly"]);
+}
