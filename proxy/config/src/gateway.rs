@@ -15,7 +15,10 @@ use http::{HeaderName, HeaderValue, Method};
 
 use crate::diagnostic::Place;
 use crate::path::PathPattern;
-use crate::secret::Secret;
+
+mod grants;
+
+pub use grants::{Grants, HttpGrant, IssuerKeys, KeyValueGrant, Origin, OriginHost, SecretGrant};
 
 /// A whole configuration, checked.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use crate::surroundings::Surroundings;
 mod address;
 mod api;
 mod files;
+mod grants;
 mod listener;
 mod names;
 mod plugin_use;

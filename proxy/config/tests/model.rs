@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use portcullis_config::{
     Access, AccessLog, Balance, Gateway, HashKey, HostPattern, HostRewrite, Integration, Isolation,
-    OnFault, PathRewrite, Process, Role, RouteMatch, Surroundings, TlsVersion, UpstreamProtocol,
-    load, parse, parse_within, reference, schema,
+    KeyValueGrant, OnFault, Origin, OriginHost, PathRewrite, Process, Role, RouteMatch,
+    Surroundings, TlsVersion, UpstreamProtocol, load, parse, parse_within, reference, schema,
 };
 
 /// The files of a folder, and the variable `HMAC`.
@@ -38,6 +38,8 @@ fn whole() -> (tempfile::TempDir, Gateway) {
         std::fs::write(folder.path().join(name), "").unwrap();
     }
     std::fs::write(folder.path().join("secret"), "bytes\n").unwrap();
+    let authorities = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+    std::fs::write(folder.path().join("authorities.pem"), authorities).unwrap();
     std::fs::write(folder.path().join("jwks.json"), r#"{"keys":[]}"#).unwrap();
     let more = "[upstreams.more]\nendpoints = ['more:80']\nbalance = 'power-of-two'";
     std::fs::write(folder.path().join("more.toml"), more).unwrap();
@@ -135,6 +137,8 @@ fn plugin_uses_are_as_written() {
     assert!(grants.secrets["hmac"].reveal && !grants.secrets["key"].reveal);
     assert!(grants.issuers.contains_key("https://login.example.com/"));
     assert!(grants.random && grants.clock);
+    let remembered = KeyValueGrant { size_bytes: 1 << 20, keys: 10 };
+    assert_eq!(grants.keyvalue, Some(remembered));
     let budget = partners.budget;
     assert_eq!((budget.wall_time, budget.cpu_time), (seconds(2), Duration::from_millis(50)));
     assert_eq!((budget.memory_bytes, budget.output_bytes), (32 << 20, 2048));
@@ -147,6 +151,24 @@ fn plugin_uses_are_as_written() {
         (Some(Isolation::Fresh), 16 << 20)
     );
     assert!(unused.roles.is_empty());
+}
+
+#[test]
+fn the_services_a_plugin_may_call_are_as_written() {
+    let (_folder, gateway) = whole();
+
+    let http = gateway.plugin_uses[0].grants.http.as_ref().unwrap();
+    let origin = |https, host, port| Origin { https, host, port };
+    let expected = [
+        origin(true, OriginHost::Name("login.example.com".into()), 443),
+        origin(false, OriginHost::Below("internal".into()), 8080),
+        origin(false, OriginHost::Address("::1".parse().unwrap()), 9000),
+    ];
+    assert_eq!(http.origins, expected);
+    assert!(http.private_addresses && http.authorities.is_some());
+    assert_eq!((http.timeout, http.requests), (Duration::from_millis(500), 2));
+    assert_eq!((http.request_bytes, http.response_bytes), (1024, 2048));
+    assert!(gateway.plugin_uses[1].grants.http.is_none());
 }
 
 #[test]

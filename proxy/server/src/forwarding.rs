@@ -254,6 +254,10 @@ fn text(value: &str) -> Result<HeaderValue> {
 
 /// Takes what concerned the upstream's connection off a response.
 pub(crate) fn strip_response(head: &mut pingora::http::ResponseHeader) {
+    // The version is each connection's own (RFC 9110 §2.5).
+    if head.version == Version::HTTP_10 {
+        head.set_version(Version::HTTP_11);
+    }
     if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
         return;
     }
