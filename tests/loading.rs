@@ -130,7 +130,7 @@ fn settings_that_break_the_schema_are_shown_at_their_key() {
 
     refused(&unknown, "6:", &["colour"]);
     refused(&mistyped, "6:24", &["5"]);
-    refused(&nested, "6:66", &["5"]);
+    refused(&nested, "6:63", &["5"]);
 }
 
 #[test]

@@ -86,15 +86,6 @@ const HEADS: &[&str] = &[
     "GET /a HTTP/1.1\r\nHost: a\r\nX-A\r\n\r\n",
     "GET /a HTTP/1.1\r\nHost: a\r\nX A: b\r\n\r\n",
     "GET /a HTTP/1.1\r\nHost: a\r\nX\0A: b\r\n\r\n",
-    // Hosts.
-    "GET /a HTTP/1.1\r\n\r\n",
-    "GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-    "GET /a HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
-    "GET /a HTTP/1.1\r\nHost: a/b\r\n\r\n",
-    "GET /a HTTP/1.1\r\nHost: a@b\r\n\r\n",
-    "GET /a HTTP/1.1\r\nHost: a b\r\n\r\n",
-    "GET /a HTTP/1.1\r\nHost: a:b\r\n\r\n",
-    "GET /a HTTP/1.1\r\nHost:\r\n\r\n",
     // Request lines.
     "GET /a\r\nHost: a\r\n\r\n",
     "GET  /a HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -107,20 +98,49 @@ const HEADS: &[&str] = &[
     "G@T /a HTTP/1.1\r\nHost: a\r\n\r\n",
 ];
 
-#[test]
-fn an_ambiguous_head_is_refused_and_ends_its_connection() {
+/// Sends each; those that are answered otherwise than with 400 or an end, or of which
+/// the upstream sees a byte.
+fn let_pass(requests: impl Iterator<Item = String>) -> Vec<String> {
     let upstream = Upstream::start();
     let gateway = start(&upstream);
-
-    for head in HEADS {
-        let answer = answer(&gateway, format!("{head}{SMUGGLED}").as_bytes());
-        assert!(
-            answer.as_ref().is_none_or(|(status, _)| *status == 400),
-            "{head:?} was answered with {answer:?}"
-        );
-        upstream.assert_saw_nothing();
+    let mut passed = Vec::new();
+    let mut seen = 0;
+    for request in requests {
+        let answer = answer(&gateway, request.as_bytes());
+        let is_refused = answer.as_ref().is_none_or(|(status, _)| *status == 400);
+        if !is_refused || upstream.bytes() != seen {
+            let reached = upstream.seen().pop().filter(|_| upstream.bytes() != seen);
+            passed.push(format!("{request:?}: {answer:?}, upstream: {reached:?}"));
+            seen = upstream.bytes();
+        }
     }
-    assert_eq!(gateway.get("/a", &[]).status, 200);
+    assert_eq!(gateway.get("/a", &[]).status, 200, "the gateway is of no more use");
+    passed
+}
+
+#[test]
+fn an_ambiguous_head_is_refused_and_ends_its_connection() {
+    let passed = let_pass(HEADS.iter().map(|head| format!("{head}{SMUGGLED}")));
+
+    assert!(passed.is_empty(), "{passed:#?}");
+}
+
+const HOSTS: &[&str] = &[
+    "GET /a HTTP/1.1\r\n\r\n",
+    "GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "GET /a HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+    "GET /a HTTP/1.1\r\nHost: a/b\r\n\r\n",
+    "GET /a HTTP/1.1\r\nHost: a@b\r\n\r\n",
+    "GET /a HTTP/1.1\r\nHost: a b\r\n\r\n",
+    "GET /a HTTP/1.1\r\nHost: a:b\r\n\r\n",
+    "GET /a HTTP/1.1\r\nHost:\r\n\r\n",
+];
+
+#[test]
+fn a_head_that_does_not_name_one_host_is_refused() {
+    let passed = let_pass(HOSTS.iter().map(|head| (*head).to_owned()));
+
+    assert!(passed.is_empty(), "{passed:#?}");
 }
 
 #[test]
@@ -173,18 +193,18 @@ const TARGETS: &[&str] = &[
 
 #[test]
 fn a_target_with_a_second_meaning_is_refused() {
+    let request = |target: &&str| format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+
+    let passed = let_pass(TARGETS.iter().map(request));
+
+    assert!(passed.is_empty(), "{passed:#?}");
+}
+
+#[test]
+fn what_is_no_request_for_a_path_is_refused() {
     let upstream = Upstream::start();
     let gateway = start(&upstream);
 
-    for target in TARGETS {
-        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        let answer = answer(&gateway, request.as_bytes());
-        assert!(
-            answer.as_ref().is_none_or(|(status, _)| *status == 400),
-            "{target} was answered with {answer:?}"
-        );
-        upstream.assert_saw_nothing();
-    }
     for request in ["CONNECT localhost:80 HTTP/1.1\r\n", "OPTIONS * HTTP/1.1\r\n"] {
         let request = format!("{request}Host: localhost\r\n\r\n");
         let answer = answer(&gateway, request.as_bytes());
@@ -290,21 +310,32 @@ fn a_body_that_ends_early_is_never_taken_for_whole() {
 }
 
 #[test]
-fn two_requests_in_one_write_are_two_requests() {
+fn requests_sent_without_waiting_are_never_mixed_up() {
     let upstream = Upstream::answering(|seen, reply| reply.send(200, &[], &seen.body));
     let gateway = start(&upstream);
     let mut client = gateway.connect();
 
     client
         .send(
-            b"POST /one HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\none\
-            POST /judged HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\n\
-            POST /three HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nthree",
+            b"POST /judged HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n\
+            POST /judged HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\ntwo\
+            POST /judged HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nthree",
         )
         .unwrap();
 
-    for expected in ["one", "two", "three"] {
-        assert_eq!(client.response("POST").unwrap().text(), expected);
+    // The gateway may close rather than answer, and the client asks again.
+    let bodies = ["one", "two", "three"];
+    for expected in bodies {
+        match client.response("POST") {
+            Ok(response) => assert_eq!(response.text(), expected),
+            Err(error) => {
+                assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "{expected}");
+                break;
+            }
+        }
+    }
+    for (seen, expected) in upstream.seen().iter().filter(|seen| seen.complete).zip(bodies) {
+        assert_eq!(seen.body, expected.as_bytes());
     }
 }
 

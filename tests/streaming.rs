@@ -58,6 +58,27 @@ fn an_event_arrives_before_the_next_is_sent() {
 }
 
 #[test]
+fn a_response_of_known_length_arrives_as_it_is_sent() {
+    let (go_on, going_on) = channel::<()>();
+    let going_on = Mutex::new(going_on);
+    let upstream = Upstream::answering(move |_, reply| {
+        reply.begin(200, &[("content-length", "10")])?;
+        reply.raw(b"first")?;
+        going_on.lock().unwrap().recv().unwrap();
+        reply.raw(b"later")
+    });
+    let gateway = start(&upstream);
+    let mut client = gateway.connect();
+    let mut received = String::new();
+
+    client.send(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+
+    read_until(&mut client, &mut received, "first");
+    go_on.send(()).unwrap();
+    read_until(&mut client, &mut received, "later");
+}
+
+#[test]
 fn a_body_arrives_at_the_upstream_while_the_client_still_sends() {
     let upstream = Upstream::start();
     let gateway = start(&upstream);

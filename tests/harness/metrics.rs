@@ -25,7 +25,8 @@ impl Metrics {
     /// The sum of a metric's samples that carry these labels, among others; zero where
     /// there are none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.samples(name, labels).map(|sample| sample.value).sum()
+        // An empty sum of floats is -0.0.
+        self.samples(name, labels).fold(0.0, |sum, sample| sum + sample.value)
     }
 
     /// Whether there is a sample of this name with these labels.

@@ -12,6 +12,7 @@ use wasmtime::{
     CacheStore, Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
 };
 
+use crate::capability::{Stores, keyvalue};
 use crate::code_cache::CodeCache;
 use crate::state::State;
 
@@ -66,6 +67,8 @@ pub(crate) struct Inner {
     pub(crate) imaging: wasmtime::Engine,
     /// The same for the imaging engine.
     pub(crate) imaging_linker: Linker<State>,
+    /// What plugin uses remember.
+    pub(crate) stores: Stores,
     /// Compiled code, on disk and in memory.
     pub(crate) code: CodeCache,
     /// The components of the program itself.
@@ -80,6 +83,7 @@ impl Engine {
         let inner = Inner {
             linker: linker(&serving).map_err(EngineError::Engine)?,
             imaging_linker: linker(&imaging).map_err(EngineError::Engine)?,
+            stores: Stores::default(),
             code: CodeCache::open(settings.cache_directory, &serving)?,
             builtins: settings.builtins,
             serving,
@@ -162,6 +166,9 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     secrets::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     crypto::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     keys::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    // A component pays at its instantiation only for what it imports.
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    keyvalue::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

@@ -9,15 +9,27 @@ const CONTRACT: &str = "portcullis:plugin/";
 /// The contract's version.
 const VERSION: &str = "0.1";
 
+/// The capability of `wasi:http/outgoing-handler`.
+pub(crate) const HTTP: &str = "wasi:http";
+/// The capability of `wasi:keyvalue`.
+pub(crate) const KEYVALUE: &str = "wasi:keyvalue";
+
 /// What a component imports and exports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Surface {
-    /// The capabilities of ours that it imports: `log`, `secrets`, …
+    /// The capabilities that it imports: `log`, `secrets`, `wasi:http`, …
     pub capabilities: Vec<String>,
     /// The WASI interfaces it imports; each is linked to an inert version.
     pub wasi: Vec<String>,
     /// The roles it exports.
     pub roles: Vec<Role>,
+}
+
+impl Surface {
+    /// Whether it imports a capability.
+    pub(crate) fn imports(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|imported| imported == capability)
+    }
 }
 
 /// Why bytes are no plugin.
@@ -96,10 +108,12 @@ pub(crate) fn surface(component: &Component) -> Result<Surface, ComponentProblem
 }
 
 fn import(name: &str, surface: &mut Surface) -> Result<(), ComponentProblem> {
-    const WASI: [&str; 6] = [
+    const WASI: [&str; 7] = [
         "wasi:cli/",
         "wasi:clocks/",
         "wasi:filesystem/",
+        // Alone these types reach nobody, and toolchains bring them along.
+        "wasi:http/types@0.2.",
         "wasi:io/",
         "wasi:random/",
         "wasi:sockets/",
@@ -112,12 +126,30 @@ fn import(name: &str, surface: &mut Surface) -> Result<(), ComponentProblem> {
             }
             _ => return Err(ComponentProblem::UnknownImport(name.to_owned())),
         }
+    } else if let Some(capability) = standard_capability(name) {
+        // One grant stands for all the interfaces of a package.
+        if !surface.capabilities.iter().any(|known| known == capability) {
+            surface.capabilities.push(capability.to_owned());
+        }
     } else if WASI.iter().any(|package| name.starts_with(package)) {
         surface.wasi.push(name.to_owned());
     } else {
         return Err(ComponentProblem::UnknownImport(name.to_owned()));
     }
     Ok(())
+}
+
+/// The capability that an interface of WASI belongs to, where it is granted and not
+/// inert.
+fn standard_capability(name: &str) -> Option<&'static str> {
+    match name.split_once('@')? {
+        ("wasi:http/outgoing-handler", version) if version.starts_with("0.2.") => Some(HTTP),
+        (
+            "wasi:keyvalue/store" | "wasi:keyvalue/atomics" | "wasi:keyvalue/batch",
+            "0.2.0-draft",
+        ) => Some(KEYVALUE),
+        _ => None,
+    }
 }
 
 /// The interface's name where it is of the contract.
@@ -134,6 +166,19 @@ fn contract_interface(name: &str) -> Result<Option<&str>, ComponentProblem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_known_versions_of_standard_capabilities_are_offered() {
+        let check = |name, expected| assert_eq!(standard_capability(name), expected, "{name}");
+
+        check("wasi:http/outgoing-handler@0.2.0", Some(HTTP));
+        check("wasi:http/outgoing-handler@0.2.12", Some(HTTP));
+        check("wasi:http/outgoing-handler@0.3.0", None);
+        check("wasi:http/incoming-handler@0.2.0", None);
+        check("wasi:keyvalue/store@0.2.0-draft", Some(KEYVALUE));
+        check("wasi:keyvalue/atomics@0.2.0-draft2", None);
+        check("wasi:keyvalue/watcher@0.2.0-draft", None);
+    }
 
     #[test]
     fn bytes_that_are_no_component_are_named_for_what_they_are() {

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Deliberately absent: a retry of a faulted call, a second chance for an instance
-//! that faulted, and any way for a guest to name a file, an address or a variable.
+//! that faulted, and any way for a guest to reach a file, a variable, or an address not granted.
 
 mod abi;
 mod breaker;

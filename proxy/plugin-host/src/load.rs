@@ -17,7 +17,7 @@ use wasmtime::component::Component;
 
 use crate::abi::exports::lifecycle;
 use crate::breaker::Breaker;
-use crate::capability::{Clocks, Source};
+use crate::capability::{Clocks, KeyValue, Source};
 use crate::code_cache::Digest;
 use crate::component_source::{ComponentOrigin, find};
 use crate::engine::{Engine, POOL_INSTANCES};
@@ -133,9 +133,10 @@ impl Engine {
         let prepared = Prepared::link(&self.inner().linker, &component, Configured::PerInstance)
             .map_err(|error| at(LoadProblem::Link(format!("{error:#}"))))?;
         let introduction = self.introduce(&prepared, &bare, plugin_use)?;
-        let opened = introduction
+        let mut opened = introduction
             .open(plugin_use, &surface)
             .map_err(|found| diagnostics(found, plugin_use))?;
+        opened.keyvalue = self.keyvalue(plugin_use);
         let shared = Arc::new(UseShared::new(&plugin_use.name, plugin_use.budget, clocks, opened));
         let settings = plugin_use.settings.to_string();
         let isolation = plugin_use.isolation.unwrap_or(match origin {
@@ -162,6 +163,19 @@ impl Engine {
             bare,
         });
         Ok((loaded, order))
+    }
+
+    /// Opens the store of a use, which may be that of an earlier use of its name.
+    fn keyvalue(&self, plugin_use: &PluginUse) -> Option<KeyValue> {
+        let room = plugin_use.grants.keyvalue?;
+        // A validator and a transform may have the same name.
+        let kind = match plugin_use.roles.first() {
+            Some(Role::Authorizer) => "authorizer",
+            Some(Role::Validator) => "validator",
+            _ => "transform",
+        };
+        let store = self.inner().stores.open(format!("{kind} {}", plugin_use.name));
+        Some(KeyValue { store, room })
     }
 
     /// Refuses what is no plugin, and compiles what is.

@@ -79,6 +79,10 @@ pub struct UseReading {
     pub log_lines: (u64, u64),
     /// Whether the breaker is open, and how often it has opened.
     pub breaker: (bool, u64),
+    /// HTTP requests it has sent.
+    pub http_calls: u64,
+    /// HTTP requests of it that were refused: not granted, or too many.
+    pub http_refused: u64,
 }
 
 impl UseMetrics {
@@ -157,6 +161,8 @@ impl UseMetrics {
             bytes_read: get(&self.bytes_read),
             log_lines: (0, 0),
             breaker: (false, 0),
+            http_calls: 0,
+            http_refused: 0,
         }
     }
 }

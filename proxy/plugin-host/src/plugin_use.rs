@@ -167,7 +167,11 @@ impl LoadedUse {
 
     /// Reads the counters.
     pub(crate) fn reading(&self) -> UseReading {
+        let http = self.shared.http().map(|client| client.counts());
+        let (http_calls, http_refused) = http.unwrap_or_default();
         UseReading {
+            http_calls,
+            http_refused,
             image_ready: self.prepared.load().configured == Configured::InImage,
             log_lines: self.shared.log.counts(),
             breaker: (self.keeping.breaker.is_open(), self.keeping.breaker.times_opened()),

@@ -1,10 +1,11 @@
 //! What all instances of one plugin use share.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use portcullis_config::{Budget, SecretGrant};
 
-use crate::capability::{Clocks, IssuerKeySet, LogSink};
+use crate::capability::{Clocks, HttpClient, IssuerKeySet, KeyValue, LogSink};
 
 /// The grants, limits and log of one plugin use.
 #[derive(Debug)]
@@ -19,13 +20,17 @@ pub(crate) struct UseShared {
     opened: Opened,
 }
 
-/// Secrets and keys that are granted and were asked for.
+/// What is granted and was asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Opened {
     /// Secrets by name.
     pub(crate) secrets: BTreeMap<String, SecretGrant>,
     /// Keys by issuer.
     pub(crate) issuers: BTreeMap<String, IssuerKeySet>,
+    /// What sends its requests.
+    pub(crate) http: Option<Arc<HttpClient>>,
+    /// What it remembers.
+    pub(crate) keyvalue: Option<KeyValue>,
 }
 
 impl UseShared {
@@ -42,5 +47,15 @@ impl UseShared {
     /// The keys of an issuer that is granted and was asked for.
     pub(crate) fn issuer(&self, name: &str) -> Option<&IssuerKeySet> {
         self.opened.issuers.get(name)
+    }
+
+    /// What sends its requests, if it may send any.
+    pub(crate) fn http(&self) -> Option<&Arc<HttpClient>> {
+        self.opened.http.as_ref()
+    }
+
+    /// What it remembers, if it may.
+    pub(crate) fn keyvalue(&self) -> Option<&KeyValue> {
+        self.opened.keyvalue.as_ref()
     }
 }

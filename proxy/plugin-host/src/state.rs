@@ -6,14 +6,15 @@ use portcullis_config::SecretGrant;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
-use crate::capability::{InertWasi, IssuerKeySet};
+use crate::capability::{HttpSide, InertWasi, IssuerKeySet, KeyValue};
 use crate::shared::UseShared;
 
 /// Entries a table of one instance may have.
 const TABLE_ELEMENTS: usize = 100_000;
 /// Handles one instance may hold at once.
-const HANDLES: usize = 10_000;
+const HANDLES: usize = 1_000;
 
 /// The data of a store.
 pub(crate) struct State {
@@ -23,6 +24,8 @@ pub(crate) struct State {
     pub(crate) table: ResourceTable,
     wasi: WasiCtx,
     inert: Arc<InertWasi>,
+    /// Made for a call that has to do with HTTP, so that no other pays for it.
+    http: Option<Box<HttpSide>>,
     memory: MemoryBound,
     ticks_left: u64,
     out_of_time: Spent,
@@ -73,6 +76,7 @@ impl State {
             table,
             wasi,
             inert,
+            http: None,
             memory: MemoryBound {
                 bytes: shared.budget.memory_bytes,
                 high_water: 0,
@@ -104,6 +108,7 @@ impl State {
         let state = store.data_mut();
         state.inert.set_time(time_ms);
         state.moment = moment;
+        state.http = None;
         let (ticks, fuel) = match moment {
             Moment::Loading => (LOADING_TICKS, LOADING_FUEL),
             Moment::Serving => {
@@ -126,6 +131,11 @@ impl State {
     /// The keys of an issuer the guest may verify with now.
     pub(crate) fn issuer(&self, name: &str) -> Option<&IssuerKeySet> {
         if self.moment == Moment::Serving { self.shared.issuer(name) } else { None }
+    }
+
+    /// What the guest may use now of what it remembers.
+    pub(crate) fn keyvalue(&self) -> Option<&KeyValue> {
+        if self.moment == Moment::Serving { self.shared.keyvalue() } else { None }
     }
 
     /// What the guest takes for the present.
@@ -162,6 +172,18 @@ impl State {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let Self { shared, table, inert, http, moment, .. } = self;
+        let side = http.get_or_insert_with(|| {
+            let serving = *moment == Moment::Serving;
+            let client = shared.http().filter(|_| serving).cloned();
+            Box::new(HttpSide::new(shared, client, inert.time_ms()))
+        });
+        WasiHttpCtxView { hooks: &mut side.hooks, table, ctx: &mut side.context }
     }
 }
 

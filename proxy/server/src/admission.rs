@@ -58,14 +58,21 @@ fn prepare(client: &mut ServerSession, running: &Running) {
     if client.get_keepalive() == Some(0) {
         client.set_keepalive(Some(limits.keep_alive.as_secs().max(1)));
     }
+    if client.is_upgrade_req() {
+        // Where an upgrade is refused, nobody can tell body from protocol any more.
+        client.set_keepalive(None);
+    }
+    client.set_pipelining_enabled(true);
     client.set_read_timeout(Some(limits.body_timeout));
     client.set_write_timeout(Some(limits.body_timeout));
 }
 
-fn check_head(client: &ServerSession, running: &Running) -> Result<(), HeadFault> {
+fn check_head(client: &mut ServerSession, running: &Running) -> Result<(), HeadFault> {
     match client.as_http1() {
         Some(http1) => {
-            strict_head::check_raw(&http1.get_headers_raw_bytes(), running.head_limits())
+            strict_head::check_raw(&http1.get_headers_raw_bytes(), running.head_limits())?;
+            guarded_stream::follow_body(client)?;
+            arrival::to_origin_form(client)
         }
         None => {
             let head = client.req_header();
@@ -93,7 +100,6 @@ async fn decide(
     mut account: Account,
     exchange: &mut Exchange,
 ) -> Result<bool> {
-    arrival::to_origin_form(client)?;
     let running = Arc::clone(&account.running);
     let arrival = arrival::arrival(client, &running.trusted_proxies, account.id);
     account.client = arrival.client;

@@ -9,6 +9,8 @@ use pingora::protocols::Digest;
 use pingora::protocols::http::ServerSession;
 use portcullis_pipeline::{Arrival, Scheme, TlsFacts};
 
+use crate::strict_head::{self, HeadFault};
+
 /// Whether the peer of a connection is a proxy whose headers are believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
@@ -97,39 +99,30 @@ fn forwarded_scheme(headers: &HeaderMap) -> Option<Scheme> {
 fn tls_facts(digest: &Digest) -> Option<TlsFacts> {
     let tls = digest.ssl_digest.as_ref()?;
     let certificate = Some(&tls.cert_digest).filter(|digest| !digest.is_empty()).cloned();
-    Some(TlsFacts { version: tls.version.to_string(), client_certificate_sha256: certificate })
+    Some(TlsFacts { version: tls_version(&tls.version), client_certificate_sha256: certificate })
+}
+
+/// The version as OpenSSL and most logs write it; rustls writes `TLSv1_3`.
+fn tls_version(version: &str) -> String {
+    version.replace('_', ".")
 }
 
 /// Turns an absolute-form target (RFC 9112 §3.2.2) into its origin form: the target's
 /// authority wins over `Host`.
-pub(crate) fn to_origin_form(session: &mut ServerSession) -> pingora::Result<()> {
-    let head = session.req_header();
-    if !is_absolute_form(head.raw_path()) {
+pub(crate) fn to_origin_form(session: &mut ServerSession) -> Result<(), HeadFault> {
+    let head = session.req_header_mut();
+    if !strict_head::is_absolute_form(head.raw_path()) {
         return Ok(());
     }
-    let target = std::str::from_utf8(head.raw_path())
-        .ok()
-        .and_then(|target| target.parse::<http::Uri>().ok());
-    let parts = target.map(http::Uri::into_parts);
-    let (Some(authority), path) =
-        parts.map_or((None, None), |parts| (parts.authority, parts.path_and_query))
-    else {
-        return pingora::Error::e_explain(
-            pingora::ErrorType::InvalidHTTPHeader,
-            "an absolute target without host",
-        );
-    };
-    let path = path.map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned());
-    let head = session.req_header_mut();
-    head.insert_header(header::HOST, authority.as_str())?;
-    head.set_raw_path(path.as_bytes())
-}
-
-fn is_absolute_form(target: &[u8]) -> bool {
-    let has_scheme = |scheme: &[u8]| {
-        target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    };
-    has_scheme(b"http://") || has_scheme(b"https://")
+    let target = std::str::from_utf8(head.raw_path()).ok();
+    let target = target.and_then(|target| target.parse::<http::Uri>().ok());
+    let parts = target.map(http::Uri::into_parts).ok_or(HeadFault::RequestLine)?;
+    let authority = parts.authority.ok_or(HeadFault::Host)?;
+    let path = parts.path_and_query.map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned());
+    let rewritten = head
+        .insert_header(header::HOST, authority.as_str())
+        .and_then(|()| head.set_raw_path(path.as_bytes()));
+    rewritten.map_err(|_| HeadFault::RequestLine)
 }
 
 #[cfg(test)]
@@ -162,12 +155,5 @@ mod tests {
     fn ids_are_as_long_as_they_are_random() {
         assert_eq!(request_id(1).len(), 32);
         assert_eq!(request_id(u128::MAX), "f".repeat(32));
-    }
-
-    #[test]
-    fn absolute_targets_are_told_from_paths() {
-        assert!(is_absolute_form(b"HTTP://a/b"));
-        assert!(!is_absolute_form(b"/http://a"));
-        assert!(!is_absolute_form(b"*"));
     }
 }

@@ -1,10 +1,13 @@
-//! A client connection that must deliver each request head in time.
+//! A client connection that must deliver each request head in time, and bodies that
+//! can be read in one way only.
 //!
 //! Pingora times single reads; a client that sends one byte a minute would hold a
 //! connection for hours. This wraps the connection and gives every HTTP/1 head one
 //! deadline, counted from its first byte (from the connection's start for the
 //! first). [`head_arrived`] and [`head_expected`] tell it where one exchange ends and
 //! the next begins. Connections that turn out to speak HTTP/2 are left alone.
+
+mod wire;
 
 use std::fmt;
 use std::io;
@@ -16,6 +19,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
+use http::header;
+use parking_lot::Mutex;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
@@ -26,7 +31,10 @@ use pingora::protocols::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use self::wire::{BodyFraming, Wire};
 use crate::telemetry::{ConnectionFault, Telemetry};
+
+pub(crate) use self::wire::Ambiguity;
 
 /// What an HTTP/2 client sends first (RFC 9113 §3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -37,6 +45,10 @@ pub(crate) struct GuardedStream {
     /// Bytes looked at before anybody read them.
     peeked: BytesMut,
     head: HeadClock,
+    /// What the client sends; callbacks tell it how bodies are framed.
+    wire: Mutex<Wire>,
+    /// Whether bytes were written that may still wait in a buffer.
+    unflushed: bool,
     telemetry: Arc<Telemetry>,
 }
 
@@ -56,22 +68,43 @@ struct HeadClock {
 
 /// Notes that the head of an exchange is complete.
 pub(crate) fn head_arrived(session: &ServerSession) {
-    if let Some(clock) = clock(session) {
-        clock.awaited.store(false, Ordering::Relaxed);
-        clock.arrived.fetch_add(1, Ordering::Relaxed);
+    if let Some(GuardedStream { head, .. }) = guarded(session) {
+        head.awaited.store(false, Ordering::Relaxed);
+        head.arrived.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// Checks that the head is what the client sent, and lets the body be followed. To be
+/// called once the head is known to frame its body in one way.
+pub(crate) fn follow_body(session: &ServerSession) -> Result<(), Ambiguity> {
+    let (Some(GuardedStream { wire, .. }), Some(http1)) = (guarded(session), session.as_http1())
+    else {
+        return Ok(());
+    };
+    wire.lock().head_parsed(&http1.get_headers_raw_bytes(), framing(session))
+}
+
+fn framing(session: &ServerSession) -> BodyFraming {
+    let headers = &session.req_header().headers;
+    if session.is_upgrade_req() {
+        return BodyFraming::Upgrade;
+    }
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return BodyFraming::Chunked;
+    }
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    BodyFraming::Length(length.and_then(|length| length.trim().parse().ok()).unwrap_or(0))
 }
 
 /// Notes that an exchange is over and the next head may come.
 pub(crate) fn head_expected(session: &ServerSession) {
-    if let Some(clock) = clock(session) {
-        clock.awaited.store(true, Ordering::Relaxed);
+    if let Some(GuardedStream { head, .. }) = guarded(session) {
+        head.awaited.store(true, Ordering::Relaxed);
     }
 }
 
-fn clock(session: &ServerSession) -> Option<&HeadClock> {
-    let guarded = session.stream()?.as_any().downcast_ref::<GuardedStream>()?;
-    Some(&guarded.head)
+fn guarded(session: &ServerSession) -> Option<&GuardedStream> {
+    session.stream()?.as_any().downcast_ref::<GuardedStream>()
 }
 
 impl GuardedStream {
@@ -87,8 +120,50 @@ impl GuardedStream {
             timer: None,
             begun: false,
         };
-        Self { inner, peeked: BytesMut::new(), head, telemetry }
+        let mut wire = Wire::new();
+        if !awaits_heads {
+            wire.ignore();
+        }
+        Self {
+            inner,
+            peeked: BytesMut::new(),
+            head,
+            wire: Mutex::new(wire),
+            unflushed: false,
+            telemetry,
+        }
     }
+
+    /// Looks at bytes that somebody has read; an error means that nobody may have them.
+    fn look(&mut self, fresh: &[u8]) -> io::Result<()> {
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let wire = self.wire.get_mut();
+        if self.head.is_awaited() && self.head.saw(fresh) == Speaks::Http2 {
+            wire.ignore();
+        }
+        wire.receive(fresh)
+            .map_err(|ambiguity| io::Error::new(io::ErrorKind::InvalidData, ambiguity))
+    }
+}
+
+impl GuardedStream {
+    /// Sends what waits in buffers when there is nothing to do but wait: Pingora flushes
+    /// a response of known length only at its end, however slowly it comes.
+    fn flush_while_waiting(&mut self, context: &mut Context<'_>) {
+        if self.unflushed {
+            // An error shows again at the next write.
+            self.unflushed = Pin::new(&mut self.inner).poll_flush(context).is_pending();
+        }
+    }
+}
+
+/// What the client speaks, as far as the first bytes tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    Http1,
+    Http2,
 }
 
 impl HeadClock {
@@ -97,14 +172,16 @@ impl HeadClock {
     }
 
     /// Looks at bytes that arrived while a head was awaited.
-    fn saw(&mut self, bytes: &[u8]) {
+    fn saw(&mut self, bytes: &[u8]) -> Speaks {
         if !self.begun && bytes.starts_with(b"PRI * HTTP/2") {
             self.awaited.store(false, Ordering::Relaxed);
+            return Speaks::Http2;
         }
         self.begun = true;
         if self.deadline.is_none() {
             self.deadline = Some(Instant::now() + self.allowance);
         }
+        Speaks::Http1
     }
 
     /// Forgets a head that is complete.
@@ -143,24 +220,25 @@ impl AsyncRead for GuardedStream {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if !this.peeked.is_empty() {
-            let length = this.peeked.len().min(buf.remaining());
-            buf.put_slice(&this.peeked.split_to(length));
-            return Poll::Ready(Ok(()));
+            let peeked = this.peeked.split_to(this.peeked.len().min(buf.remaining()));
+            buf.put_slice(&peeked);
+            return Poll::Ready(this.look(&peeked));
         }
         this.head.catch_up();
-        if !this.head.is_awaited() {
-            return Pin::new(&mut this.inner).poll_read(context, buf);
-        }
         let before = buf.filled().len();
         match Pin::new(&mut this.inner).poll_read(context, buf) {
             Poll::Ready(Ok(())) => {
-                let fresh = buf.filled().get(before..).unwrap_or_default();
-                if !fresh.is_empty() {
-                    this.head.saw(fresh);
+                let looked = this.look(buf.filled().get(before..).unwrap_or_default());
+                if looked.is_err() {
+                    buf.set_filled(before);
                 }
-                Poll::Ready(Ok(()))
+                Poll::Ready(looked)
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending if !this.head.is_awaited() => {
+                this.flush_while_waiting(context);
+                Poll::Pending
+            }
             Poll::Pending => {
                 std::task::ready!(this.head.poll_late(context));
                 this.telemetry.count_connection_fault(ConnectionFault::SlowHead);
@@ -177,11 +255,14 @@ impl AsyncWrite for GuardedStream {
         context: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.unflushed = true;
         Pin::new(&mut self.inner).poll_write(context, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
+        let flushed = Pin::new(&mut self.inner).poll_flush(context);
+        self.unflushed &= flushed.is_pending();
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -193,6 +274,7 @@ impl AsyncWrite for GuardedStream {
         context: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.unflushed = true;
         Pin::new(&mut self.inner).poll_write_vectored(context, bufs)
     }
 
@@ -224,9 +306,7 @@ impl Peek for GuardedStream {
         if let (Some(target), Some(source)) = (buf.get_mut(..length), self.peeked.get(..length)) {
             target.copy_from_slice(source);
         }
-        if !self.peeked.is_empty() {
-            self.head.saw(&self.peeked);
-        }
+        // What was peeked is looked at when it is read.
         Ok(true)
     }
 }

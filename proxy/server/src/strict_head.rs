@@ -7,6 +7,8 @@
 
 use http::{HeaderMap, StatusCode, Uri};
 
+use crate::guarded_stream::Ambiguity;
+
 /// Bounds on a request head.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadLimits {
@@ -16,6 +18,15 @@ pub(crate) struct HeadLimits {
     pub(crate) fields: usize,
     /// Bytes of the request target.
     pub(crate) target_bytes: usize,
+}
+
+impl From<Ambiguity> for HeadFault {
+    fn from(ambiguity: Ambiguity) -> Self {
+        match ambiguity {
+            Ambiguity::Head => Self::RequestLine,
+            Ambiguity::Chunk => Self::Chunk,
+        }
+    }
 }
 
 /// Why a request head is refused.
@@ -45,6 +56,9 @@ pub(crate) enum HeadFault {
     /// Both lengths are given.
     #[error("content-length stands beside transfer-encoding")]
     BothLengths,
+    /// The chunks of the body can be read in two ways.
+    #[error("a chunk of the body is malformed")]
+    Chunk,
     /// `Host` is missing or repeated.
     #[error("host is missing or repeated")]
     Host,
@@ -70,6 +84,7 @@ impl HeadFault {
             | Self::ContentLength
             | Self::TransferEncoding
             | Self::BothLengths
+            | Self::Chunk
             | Self::Host => StatusCode::BAD_REQUEST,
         }
     }
@@ -87,6 +102,7 @@ impl HeadFault {
             | Self::ContentLength
             | Self::TransferEncoding
             | Self::BothLengths
+            | Self::Chunk
             | Self::Host => "malformed-head",
         }
     }
@@ -169,7 +185,7 @@ fn check_request_line(line: &[u8], limits: HeadLimits) -> Result<Version, HeadFa
     if target.len() > limits.target_bytes {
         return Err(HeadFault::TargetTooLong);
     }
-    if method.is_empty() || target.is_empty() {
+    if !is_target(target) || method.is_empty() || !method.iter().copied().all(is_token) {
         return Err(HeadFault::RequestLine);
     }
     match version {
@@ -177,6 +193,20 @@ fn check_request_line(line: &[u8], limits: HeadLimits) -> Result<Version, HeadFa
         b"HTTP/1.0" => Ok(Version::Http10),
         _ => Err(HeadFault::RequestLine),
     }
+}
+
+/// Whether this is a path, `*` or an absolute URL of ours (RFC 9112 §3.2).
+fn is_target(target: &[u8]) -> bool {
+    let has_form = target.starts_with(b"/") || target == b"*" || is_absolute_form(target);
+    has_form && target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#')
+}
+
+/// Whether a target is an absolute URL of the schemes that are served here.
+pub(crate) fn is_absolute_form(target: &[u8]) -> bool {
+    let has_scheme = |scheme: &[u8]| {
+        target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    has_scheme(b"http://") || has_scheme(b"https://")
 }
 
 /// What the fields say of the body's length.
@@ -317,6 +347,12 @@ mod tests {
         check("GET /\r\nHost: a\r\n\r\n", Err(HeadFault::RequestLine));
         check("GET / a HTTP/1.1\r\nHost: a\r\n\r\n", Err(HeadFault::RequestLine));
         check("GET  HTTP/1.1\r\nHost: a\r\n\r\n", Err(HeadFault::RequestLine));
+        check("G@T / HTTP/1.1\r\nHost: a\r\n\r\n", Err(HeadFault::RequestLine));
+        check("GET a HTTP/1.1\r\nHost: a\r\n\r\n", Err(HeadFault::RequestLine));
+        check("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Err(HeadFault::RequestLine));
+        check("GET Http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Ok(()));
+        check("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", Err(HeadFault::RequestLine));
+        check("GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n", Err(HeadFault::RequestLine));
         check("GET / HTTP/2.0\r\nHost: a\r\n\r\n", Err(HeadFault::RequestLine));
     }
 

@@ -93,7 +93,9 @@ impl Telemetry {
     pub(crate) fn record(&self, finished: &Finished<'_>, routes: &RouteMetrics) {
         let route = finished.record.route.as_ref().map(|route| route.id.0);
         routes.count(route, finished);
-        if let Some(decision) = &finished.record.decision {
+        let decision =
+            finished.record.decision.as_ref().filter(|decision| is_refusal(decision.code));
+        if let Some(decision) = decision {
             self.metrics.count_rejection(decision.code);
         }
         for (plugin, fault) in &finished.record.skipped {
@@ -153,6 +155,11 @@ impl Telemetry {
     pub(crate) fn flush(&self) {
         self.access_log.flush();
     }
+}
+
+/// Whether a decision refused the request; the others answered it as they were to.
+fn is_refusal(code: &str) -> bool {
+    !matches!(code, "fixed-response" | "answered-by-plugin" | "redirected")
 }
 
 /// A client connection that stands.

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, SystemTime};
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::reload::Reloader;
 
@@ -108,12 +109,32 @@ fn components(directory: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "wasm")).collect()
 }
 
+/// Whether a notice may be of a change. Looking is no change, and would wake itself
+/// for ever; nor is what happens to other files, such as the access log.
+fn may_matter(event: &notify::Event, files: &BTreeSet<PathBuf>) -> bool {
+    let is_watched = |path: &PathBuf| {
+        let name = path.file_name();
+        path.extension().is_some_and(|extension| extension == "wasm")
+            || files.iter().any(|file| file.file_name() == name)
+    };
+    match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
+            event.paths.iter().any(is_watched)
+        }
+        EventKind::Access(_) => false,
+        _ => event.paths.iter().any(is_watched),
+    }
+}
+
 /// Asks the file system for notices; `None` where it gives none.
 fn notify_about(watchlist: &Watchlist, own: &Sender<Wake>) -> Option<RecommendedWatcher> {
     let own = own.clone();
-    let wake = move |_: notify::Result<notify::Event>| {
-        // A watcher that is gone has nothing to look at.
-        let _gone = own.send(Wake::Look);
+    let files: BTreeSet<PathBuf> = watchlist.files.clone();
+    let wake = move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| may_matter(&event, &files)) {
+            // A watcher that is gone has nothing to look at.
+            let _gone = own.send(Wake::Look);
+        }
     };
     let mut watcher = notify::recommended_watcher(wake).ok()?;
     let parents = watchlist.files.iter().map(|file| match file.parent() {
@@ -134,6 +155,23 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn looking_wakes_nobody() {
+        let files = BTreeSet::from([PathBuf::from("/etc/portcullis.toml")]);
+        let notice = |kind, path: &str| {
+            may_matter(&notify::Event::new(kind).add_path(PathBuf::from(path)), &files)
+        };
+        let changed = EventKind::Modify(notify::event::ModifyKind::Any);
+
+        assert!(!notice(
+            EventKind::Access(AccessKind::Open(AccessMode::Any)),
+            "/etc/portcullis.toml"
+        ));
+        assert!(notice(EventKind::Access(AccessKind::Close(AccessMode::Write)), "/etc/a.wasm"));
+        assert!(notice(changed, "/etc/portcullis.toml"));
+        assert!(!notice(changed, "/etc/access.log"));
+    }
 
     #[test]
     fn a_change_of_any_file_is_seen() {

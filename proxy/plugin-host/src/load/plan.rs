@@ -2,17 +2,18 @@
 //! against the grants.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use portcullis_config::{IssuerKeys, PluginUse, Role};
+use portcullis_config::{Grants, IssuerKeys, PluginUse, Role};
 use portcullis_pipeline::{BodyMode, Reads};
 use serde_json::Value;
 
 use super::LoadProblem;
 use crate::abi::exports::lifecycle;
-use crate::capability::IssuerKeySet;
-use crate::inspect::Surface;
+use crate::capability::{HttpClient, IssuerKeySet};
+use crate::inspect::{HTTP, KEYVALUE, Surface};
 use crate::shared::Opened;
 use crate::state::Spent;
 
@@ -93,13 +94,16 @@ impl Introduction {
                 }),
             }
         }
-        let ungranted = |capability: &str, empty: bool| {
-            (empty && surface.capabilities.iter().any(|imported| imported == capability))
-                .then(|| LoadProblem::Capability { capability: capability.to_owned() })
-        };
+        if let Some(granted) = &grants.http
+            && surface.imports(HTTP)
+        {
+            match HttpClient::new(granted) {
+                Ok(client) => opened.http = Some(Arc::new(client)),
+                Err(problem) => problems.push(problem.into()),
+            }
+        }
         if problems.is_empty() {
-            problems.extend(ungranted("secrets", grants.secrets.is_empty()));
-            problems.extend(ungranted("keys", grants.issuers.is_empty()));
+            problems.extend(ungranted(grants, surface));
         }
         if problems.is_empty() { Ok(opened) } else { Err(problems) }
     }
@@ -111,6 +115,18 @@ impl Introduction {
             life => Ok(life),
         }
     }
+}
+
+/// What a component imports though nothing of the kind is granted.
+fn ungranted(grants: &Grants, surface: &Surface) -> impl Iterator<Item = LoadProblem> {
+    let absent = [
+        ("secrets", grants.secrets.is_empty()),
+        ("keys", grants.issuers.is_empty()),
+        (HTTP, grants.http.is_none()),
+        (KEYVALUE, grants.keyvalue.is_none()),
+    ];
+    let missed = absent.into_iter().filter(|(name, absent)| *absent && surface.imports(name));
+    missed.map(|(name, _)| LoadProblem::Capability { capability: name.to_owned() })
 }
 
 fn key_set(name: &str, keys: &IssuerKeys) -> Result<IssuerKeySet, LoadProblem> {

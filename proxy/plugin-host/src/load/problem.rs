@@ -7,9 +7,9 @@ use portcullis_config::{Diagnostic, Place, PluginUse, Role};
 use portcullis_pipeline::PluginFault;
 
 use super::role_name;
-use crate::capability::KeySetProblem;
+use crate::capability::{AuthoritiesProblem, KeySetProblem};
 use crate::component_source::SourceProblem;
-use crate::inspect::ComponentProblem;
+use crate::inspect::{ComponentProblem, HTTP, KEYVALUE};
 
 /// Why a plugin use cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,8 @@ pub(crate) enum LoadProblem {
     Ungranted { what: &'static str, table: &'static str, name: String },
     #[error("it imports `{capability}`, and nothing of the kind is granted")]
     Capability { capability: String },
+    #[error("{0}")]
+    Authorities(#[from] AuthoritiesProblem),
     #[error("its answers may not be cached")]
     NotCacheable,
     #[error("the keys of `{issuer}` in {path}: {problem}")]
@@ -75,6 +77,8 @@ impl LoadProblem {
             }),
             Self::Capability { capability } => Some(match capability.as_str() {
                 "secrets" => "grant what it may use under `grants.secrets`".to_owned(),
+                HTTP => "grant it: grants.http = { origins = [\"https://…\"] }".to_owned(),
+                KEYVALUE => "grant it: grants.keyvalue = { size = \"16MiB\" }".to_owned(),
                 _ => "grant whose keys it may use under `grants.issuers`".to_owned(),
             }),
             Self::NotCacheable => Some("remove `cache`".to_owned()),

@@ -79,6 +79,18 @@ impl Readings {
         for plugin in &self.plugins {
             gauge(&mut breakers, &named(plugin), u64::from(plugin.breaker.0))?;
         }
+        let head = ("plugin_breaker_opened", "How often a plugin was taken out of the path");
+        let mut opened = family(encoder, head, MetricType::Counter)?;
+        for plugin in &self.plugins {
+            counter(&mut opened, &named(plugin), plugin.breaker.1)?;
+        }
+        let mut lines =
+            family(encoder, ("plugin_log_lines", "Log lines of a plugin"), MetricType::Counter)?;
+        for plugin in &self.plugins {
+            let (written, dropped) = plugin.log_lines;
+            counter(&mut lines, &plugin_labels(plugin, ("result", "written")), written)?;
+            counter(&mut lines, &plugin_labels(plugin, ("result", "dropped")), dropped)?;
+        }
         Ok(())
     }
 
@@ -86,7 +98,7 @@ impl Readings {
         &self,
         encoder: &mut DescriptorEncoder<'_>,
     ) -> Result<(), fmt::Error> {
-        let head = ("plugin_call_duration_seconds", "Seconds a call of a plugin took");
+        let head = ("plugin_duration_seconds", "Seconds a call of a plugin took");
         let mut durations = family(encoder, head, MetricType::Histogram)?;
         for plugin in &self.plugins {
             let buckets = single(&plugin.duration_buckets, plugin.duration.0);
@@ -117,11 +129,21 @@ impl Readings {
         }
         let mut read = family(
             encoder,
-            ("plugin_read_bytes", "Bytes passed to a plugin"),
+            ("plugin_bytes_read", "Bytes passed to a plugin"),
             MetricType::Counter,
         )?;
         for plugin in &self.plugins {
             counter(&mut read, &named(plugin), plugin.bytes_read)?;
+        }
+        let head = ("plugin_http_requests", "HTTP requests of a plugin, by what became of them");
+        let mut http = family(encoder, head, MetricType::Counter)?;
+        for plugin in &self.plugins {
+            counter(&mut http, &plugin_labels(plugin, ("outcome", "sent")), plugin.http_calls)?;
+            counter(
+                &mut http,
+                &plugin_labels(plugin, ("outcome", "refused")),
+                plugin.http_refused,
+            )?;
         }
         Ok(())
     }

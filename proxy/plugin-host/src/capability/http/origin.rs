@@ -25,6 +25,15 @@ pub(super) enum Host {
     Address(IpAddr),
 }
 
+impl std::fmt::Display for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}
+
 /// Why a request is not sent; for the plugin's log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
@@ -114,51 +123,50 @@ mod tests {
         ]
     }
 
-    fn check(allowed: bool, uris: &[&str]) {
-        for uri in uris {
-            let request = Request::get(*uri).body(()).unwrap();
-            assert_eq!(admit(&origins(), &request).is_ok(), allowed, "{uri}");
-        }
+    fn allowed<'a>(uris: &[&'a str]) -> Vec<&'a str> {
+        let is_allowed = |uri: &&&str| {
+            let request = Request::get(**uri).body(()).unwrap();
+            admit(&origins(), &request).is_ok()
+        };
+        uris.iter().filter(is_allowed).copied().collect()
     }
 
     #[test]
     fn a_granted_origin_is_allowed_however_it_is_written() {
-        check(
-            true,
-            &[
-                "https://login.example.com/token?x=1",
-                "https://LOGIN.example.com:443/",
-                "https://a.example.org/",
-                "https://a.b.example.org/",
-                "http://127.0.0.1:9000/",
-                "http://[::1]:9000/",
-                "http://[0:0::1]:9000/",
-            ],
-        );
+        let uris = [
+            "https://login.example.com/token?x=1",
+            "https://LOGIN.example.com:443/",
+            "https://a.example.org/",
+            "https://a.b.example.org/",
+            "http://127.0.0.1:9000/",
+            "http://[::1]:9000/",
+            "http://[0:0::1]:9000/",
+        ];
+
+        assert_eq!(allowed(&uris), uris);
     }
 
     #[test]
     fn anything_else_is_refused() {
-        check(
-            false,
-            &[
-                "http://login.example.com/",
-                "https://login.example.com:8443/",
-                "https://login.example.com./",
-                "https://login.example.com.evil.com/",
-                "https://evil-login.example.com/",
-                "https://login.example.com@evil.com/",
-                "https://evil.com@login.example.com/",
-                "https://example.org/",
-                "https://evilexample.org/",
-                "https://.example.org/",
-                "http://127.0.0.1/",
-                "http://127.1:9000/",
-                "http://localhost:9000/",
-                "http://[::ffff:127.0.0.1]:9000/",
-                "http://127.0.0.1:09000000/",
-            ],
-        );
+        let uris = [
+            "http://login.example.com/",
+            "https://login.example.com:8443/",
+            "https://login.example.com./",
+            "https://login.example.com.evil.com/",
+            "https://evil-login.example.com/",
+            "https://login.example.com@evil.com/",
+            "https://evil.com@login.example.com/",
+            "https://example.org/",
+            "https://evilexample.org/",
+            "https://.example.org/",
+            "http://127.0.0.1/",
+            "http://127.1:9000/",
+            "http://localhost:9000/",
+            "http://[::ffff:127.0.0.1]:9000/",
+            "http://127.0.0.1:09000000/",
+        ];
+
+        assert_eq!(allowed(&uris), [""; 0]);
     }
 
     #[test]

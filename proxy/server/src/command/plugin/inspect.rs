@@ -73,6 +73,13 @@ fn print(inspection: &Inspection) {
             .iter()
             .map(|issuer| format!("grants.issuers.\"{issuer}\" = {{ jwks = \"…\" }}")),
     );
+    asked.extend(inspection.surface.capabilities.iter().filter_map(|capability| {
+        match capability.as_str() {
+            "wasi:http" => Some("grants.http = { origins = [\"https://…\"] }".to_owned()),
+            "wasi:keyvalue" => Some("grants.keyvalue = { size = \"16MiB\" }".to_owned()),
+            _ => None,
+        }
+    }));
     println!("  would need {}", list(asked.into_iter()));
     println!("  settings   {}", inspection.settings_schema);
 }

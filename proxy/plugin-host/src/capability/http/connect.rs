@@ -1,0 +1,179 @@
+//! Connections to the very addresses that were checked.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use hyper::client::conn::http1::{Builder, SendRequest};
+use portcullis_config::HttpGrant;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use wasmtime_wasi_http::Error;
+use wasmtime_wasi_http::io::TokioIo;
+
+use super::address::{is_one_host, is_public};
+use super::body::Question;
+use super::origin::{Destination, Host};
+
+/// Bytes of an answer's head.
+const HEAD_BYTES: usize = 64 << 10;
+
+/// Why a plugin use cannot speak TLS.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AuthoritiesProblem {
+    /// The grant's file holds no certificate that can be used.
+    #[error("`grants.http.ca` holds no certificate that can be used")]
+    Granted,
+    /// The system's certificates cannot be read.
+    #[error("the system's certificate authorities cannot be read ({0}); name some by `ca`")]
+    System(String),
+}
+
+/// Makes connections under one grant.
+pub(super) struct Connector {
+    private_addresses: bool,
+    tls: Option<TlsConnector>,
+}
+
+/// Why there is no connection.
+pub(super) enum NoConnection {
+    /// No address may be used.
+    Private,
+    /// The network's or the peer's fault.
+    Failed(Error),
+}
+
+impl From<Error> for NoConnection {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Connector {
+    /// Reads the authorities, where an origin needs them. Blocks; for loading.
+    pub(super) fn new(grant: &HttpGrant) -> Result<Self, AuthoritiesProblem> {
+        let needs_tls = grant.origins.iter().any(|origin| origin.https);
+        let tls = needs_tls.then(|| tls(grant.authorities.as_deref())).transpose()?;
+        Ok(Self { private_addresses: grant.private_addresses, tls })
+    }
+
+    /// Connects, trying each address that may be used.
+    pub(super) async fn connect(
+        &self,
+        to: &Destination,
+        until: Instant,
+    ) -> Result<SendRequest<Question>, NoConnection> {
+        let addresses = self.addresses(to).await?;
+        let stream = first_that_answers(&addresses, until).await?;
+        // Requests are written whole; waiting for more only delays them.
+        stream.set_nodelay(true).map_err(Error::Connect)?;
+        if !to.https {
+            return Ok(speak(stream).await?);
+        }
+        let tls = self.tls.as_ref().ok_or(Error::ConfigurationError)?;
+        let name = match &to.host {
+            Host::Address(address) => ServerName::from(*address),
+            Host::Name(name) => {
+                ServerName::try_from(name.clone()).map_err(|_| Error::DestinationNotFound)?
+            }
+        };
+        Ok(speak(tls.connect(name, stream).await.map_err(Error::Tls)?).await?)
+    }
+
+    /// The addresses of a destination that may be used. Each is checked here, and no
+    /// name is resolved after this.
+    async fn addresses(&self, to: &Destination) -> Result<Vec<SocketAddr>, NoConnection> {
+        let name = match &to.host {
+            // Named in the grant itself, so it is meant.
+            Host::Address(address) => return Ok(vec![SocketAddr::new(*address, to.port)]),
+            Host::Name(name) => name,
+        };
+        let found = tokio::net::lookup_host((name.as_str(), to.port)).await;
+        let found = found.map_err(|_| Error::DnsError { rcode: None, info_code: None })?;
+        let addresses: Vec<SocketAddr> =
+            found.filter(|address| self.may_use(address.ip())).collect();
+        if addresses.is_empty() { Err(NoConnection::Private) } else { Ok(addresses) }
+    }
+
+    fn may_use(&self, address: IpAddr) -> bool {
+        is_public(address) || self.private_addresses && is_one_host(address)
+    }
+}
+
+/// Connects to the first address that answers, each having its share of the time.
+async fn first_that_answers(addresses: &[SocketAddr], until: Instant) -> Result<TcpStream, Error> {
+    let mut problem = Error::DestinationNotFound;
+    for (tried, address) in addresses.iter().enumerate() {
+        let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let share = until.saturating_duration_since(Instant::now()) / untried.max(1);
+        match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => problem = refused(error),
+            Err(_) => problem = Error::ConnectionTimeout,
+        }
+    }
+    Err(problem)
+}
+
+fn refused(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Error::ConnectionRefused,
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+            Error::DestinationIpUnroutable
+        }
+        _ => Error::Connect(error),
+    }
+}
+
+/// Begins HTTP/1.1 on a stream. A task of its own drives it, which ends with the last
+/// handle on the connection.
+async fn speak<S>(stream: S) -> Result<SendRequest<Question>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handshake = Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await;
+    let (handle, connection) = handshake?;
+    tokio::spawn(async move {
+        if let Err(problem) = connection.await {
+            tracing::debug!(%problem, "a connection of a plugin's requests ended");
+        }
+    });
+    Ok(handle)
+}
+
+fn tls(authorities: Option<&str>) -> Result<TlsConnector, AuthoritiesProblem> {
+    let mut roots = RootCertStore::empty();
+    match authorities {
+        Some(pem) => {
+            let granted: Result<Vec<_>, _> =
+                CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+            for certificate in granted.map_err(|_| AuthoritiesProblem::Granted)? {
+                roots.add(certificate).map_err(|_| AuthoritiesProblem::Granted)?;
+            }
+            if roots.is_empty() {
+                return Err(AuthoritiesProblem::Granted);
+            }
+        }
+        None => {
+            let system = rustls_native_certs::load_native_certs()
+                .map_err(|problem| AuthoritiesProblem::System(problem.to_string()))?;
+            roots.add_parsable_certificates(system);
+            if roots.is_empty() {
+                return Err(AuthoritiesProblem::System("there are none".to_owned()));
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|problem| AuthoritiesProblem::System(problem.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
