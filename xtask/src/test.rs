@@ -14,8 +14,11 @@ pub(crate) fn test() -> Outcome {
         "documentation",
         cargo().args(doc).env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"),
     )?;
-    run("building the gateway", cargo().args(["build", "--package", "portcullis"]))?;
-    run("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]))?;
+    // All targets at once, so that the gateway and the tests share every dependency.
+    run("building", cargo().args(["build", "--workspace", "--all-targets"]))?;
+    // More than cores: tests wait for events more than they compute.
+    let tests = ["test", "--workspace", "--no-fail-fast"];
+    run("tests", cargo().args(tests).env("RUST_TEST_THREADS", "4"))?;
     let deny = setup::cargo_deny()?;
     run(
         "licences, sources and duplicates of dependencies",

@@ -106,7 +106,7 @@ impl State {
     pub(crate) fn begin(store: &mut Store<Self>, moment: Moment, time_ms: u64) {
         let budget = store.data().shared.budget;
         let state = store.data_mut();
-        state.inert.set_time(time_ms);
+        state.inert.begin(time_ms);
         state.moment = moment;
         state.http = None;
         let (ticks, fuel) = match moment {

@@ -20,14 +20,36 @@ use crate::abi::imports::log::Level;
 use crate::shared::UseShared;
 
 /// Bytes of standard output kept while a line is not finished.
-const LINE_BUFFER_BYTES: usize = 1024;
+const LINE_BYTES: usize = 1024;
 
 /// What an instance's inert WASI shares with the host's side of it.
 #[derive(Debug)]
 pub(crate) struct InertWasi {
     time_ms: AtomicU64,
     random_used: AtomicBool,
-    tail: std::sync::Mutex<String>,
+    said: std::sync::Mutex<Said>,
+}
+
+/// What a guest has written to its standard streams.
+#[derive(Debug, Default)]
+struct Said {
+    /// The line that is not finished.
+    line: String,
+    /// The lines before it, since the call began.
+    lines: String,
+}
+
+impl Said {
+    fn remember(&mut self, line: &str) {
+        // What a language's runtime says to developers of a shell program.
+        if line.starts_with("note: run with `RUST_BACKTRACE") || self.lines.len() > LINE_BYTES {
+            return;
+        }
+        if !self.lines.is_empty() {
+            self.lines.push(' ');
+        }
+        self.lines.push_str(line);
+    }
 }
 
 /// Whether the clocks and the randomness are real.
@@ -62,7 +84,7 @@ impl InertWasi {
         let inert = Arc::new(Self {
             time_ms: AtomicU64::new(0),
             random_used: AtomicBool::new(false),
-            tail: std::sync::Mutex::default(),
+            said: std::sync::Mutex::default(),
         });
         let mut builder = WasiCtx::builder();
         let lines = Lines { shared: shared.clone(), inert: inert.clone() };
@@ -84,11 +106,6 @@ impl InertWasi {
         (builder.build(), inert)
     }
 
-    /// Sets what the clocks answer.
-    pub(crate) fn set_time(&self, time_ms: u64) {
-        self.time_ms.store(time_ms, Ordering::Relaxed);
-    }
-
     /// What the clocks answer.
     pub(crate) fn time_ms(&self) -> u64 {
         self.time_ms.load(Ordering::Relaxed)
@@ -99,9 +116,23 @@ impl InertWasi {
         self.random_used.load(Ordering::Relaxed)
     }
 
-    /// The last words on the standard streams: what a panic had to say.
+    /// What the guest wrote to its standard streams since the call began: what a panic
+    /// had to say.
     pub(crate) fn last_words(&self) -> String {
-        self.tail.lock().map(|tail| tail.trim_end().to_owned()).unwrap_or_default()
+        self.said
+            .lock()
+            .map(|said| format!("{} {}", said.lines, said.line.trim_end()).trim().to_owned())
+            .unwrap_or_default()
+    }
+
+    /// Forgets what was written before.
+    pub(crate) fn begin(&self, time_ms: u64) {
+        self.time_ms.store(time_ms, Ordering::Relaxed);
+        if let Ok(mut said) = self.said.lock()
+            && !said.lines.is_empty()
+        {
+            said.lines.clear();
+        }
     }
 }
 
@@ -166,15 +197,16 @@ struct Lines {
 
 impl Lines {
     fn take(&self, bytes: &[u8]) {
-        let Ok(mut tail) = self.inert.tail.lock() else { return };
+        let Ok(mut said) = self.inert.said.lock() else { return };
         for piece in String::from_utf8_lossy(bytes).split_inclusive('\n') {
-            // A finished line stays until the next one begins, for `last_words`.
-            if tail.ends_with('\n') || tail.len() > LINE_BUFFER_BYTES {
-                tail.clear();
-            }
-            tail.push_str(piece);
-            if tail.ends_with('\n') && tail.len() > 1 {
-                self.shared.log.write(Level::Info, tail.trim_end(), self.inert.time_ms());
+            said.line.push_str(piece);
+            if said.line.ends_with('\n') || said.line.len() > LINE_BYTES {
+                let line = std::mem::take(&mut said.line);
+                let line = line.trim_end();
+                if !line.is_empty() {
+                    self.shared.log.write(Level::Info, line, self.inert.time_ms());
+                    said.remember(line);
+                }
             }
         }
     }

@@ -114,12 +114,19 @@ impl Readings {
         &self,
         encoder: &mut DescriptorEncoder<'_>,
     ) -> Result<(), fmt::Error> {
-        let head = ("plugin_instances_started", "Instances of a plugin, by what they start from");
+        let head =
+            ("plugin_instances_started", "Instances of a plugin, by where they were configured");
         let mut started = family(encoder, head, MetricType::Counter)?;
         for plugin in &self.plugins {
             let (image, configured) = plugin.instances_started;
-            counter(&mut started, &plugin_labels(plugin, ("from", "image")), image)?;
-            counter(&mut started, &plugin_labels(plugin, ("from", "component")), configured)?;
+            counter(&mut started, &plugin_labels(plugin, ("configured", "image")), image)?;
+            let label = ("configured", "instance");
+            counter(&mut started, &plugin_labels(plugin, label), configured)?;
+        }
+        let head = ("plugin_image_ready", "Whether instances start from a configured image");
+        let mut ready = family(encoder, head, MetricType::Gauge)?;
+        for plugin in &self.plugins {
+            gauge(&mut ready, &named(plugin), u64::from(plugin.image_ready))?;
         }
         let head =
             ("plugin_memory_high_water_bytes", "The most memory an instance of a plugin has had");
