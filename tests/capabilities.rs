@@ -1,10 +1,12 @@
 //! What a plugin may reach beyond itself: the services it is granted and no other, and
 //! what it remembers, within bounds.
 
+mod keyvalue;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use portcullis_tests::{Authority, Gateway, Issued, Seen, Site, Upstream, eventually};
+use portcullis_tests::{Authority, Gateway, Issued, Site, Upstream, eventually};
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -346,79 +348,4 @@ fn an_inspection_tells_which_grants_a_plugin_would_need() {
 
     assert!(inspected.contains("imports    wasi:keyvalue"), "{inspected}");
     assert!(inspected.contains("would need grants.keyvalue = {"), "{inspected}");
-}
-
-const COUNTING: &str = r#"
-    [authorizers.counter]
-    plugin = "counts"
-    grants.keyvalue = { GRANT }
-    settings = { ballast = 0 }
-    ROOMY
-    [authorizers.other]
-    plugin = "counts"
-    grants.keyvalue = {}
-    ROOMY
-
-    [transforms.count]
-    plugin = "headers"
-    settings.request.set = { x-count = "${identity:count}" }
-    ROOMY
-
-    [apis.shop]
-    upstream = "orders"
-    request_transforms = ["count"]
-    routes."GET /count" = { authorizer = "counter" }
-    routes."GET /other" = { authorizer = "other" }
-"#;
-
-fn counting(orders: &Upstream, grant: &str) -> String {
-    let upstream = format!("[upstreams.orders]\nendpoints = [\"{}\"]\n", orders.address());
-    upstream + &COUNTING.replace("GRANT", grant).replace("ROOMY", crate::ROOMY)
-}
-
-fn counts(orders: &Upstream) -> Vec<String> {
-    let count = |seen: Seen| seen.headers.get("x-count").map(str::to_owned);
-    orders.seen().into_iter().filter_map(count).collect()
-}
-
-#[test]
-fn what_a_plugin_remembers_is_shared_by_its_fresh_instances_and_nobody_else() {
-    let orders = Upstream::start();
-    let gateway = Gateway::start(&counting(&orders, ""));
-
-    for target in ["/count", "/count", "/other", "/count"] {
-        assert_eq!(gateway.get(target, &[]).status, 200);
-    }
-
-    assert_eq!(counts(&orders), ["1", "2", "1", "3"]);
-    let started = "portcullis_plugin_instances_started_total";
-    assert_eq!(gateway.use_metric(started, "counter"), 3.0);
-}
-
-#[test]
-fn what_a_plugin_remembers_survives_a_reload_of_it() {
-    let orders = Upstream::start();
-    let config = counting(&orders, "");
-    let gateway = Gateway::start(&config);
-    assert_eq!(gateway.get("/count", &[]).status, 200);
-    let before = gateway.reloads("Replaced");
-
-    gateway.reload_config(&config.replace("ballast = 0", "ballast = 1"));
-    eventually("a reload", || (gateway.reloads("Replaced") > before).then_some(()));
-
-    assert_eq!(gateway.get("/count", &[]).status, 200);
-    assert_eq!(counts(&orders), ["1", "2"]);
-}
-
-#[test]
-fn a_full_store_says_so() {
-    let orders = Upstream::start();
-    let config = counting(&orders, r#"size = "2KiB""#).replace("ballast = 0", "ballast = 600");
-    let gateway = Gateway::start(&config);
-
-    let statuses: Vec<u16> = (0..4).map(|_| gateway.get("/count", &[]).status).collect();
-
-    assert_eq!(statuses, [200, 200, 403, 403]);
-    assert_eq!(gateway.access_log()[2]["reason"], "store-refused");
-    assert_eq!(gateway.get("/other", &[]).status, 200);
 }

@@ -116,7 +116,8 @@ fn reachable(address: IpAddr) -> Result<OriginHost, &'static str> {
 mod tests {
     use super::*;
 
-    fn check(text: &str, https: bool, host: OriginHost, port: u16) {
+    fn check(text: &str, host: OriginHost, port: u16) {
+        let https = text.starts_with("https:");
         assert_eq!(origin(text), Ok(Origin { https, host, port }), "{text}");
     }
 
@@ -126,13 +127,13 @@ mod tests {
 
     #[test]
     fn an_origin_is_a_scheme_a_host_and_a_port() {
-        check("https://login.example.com", true, name("login.example.com"), 443);
-        check("http://Auth_1:9000", false, name("auth_1"), 9000);
-        check("https://*.Example.com", true, OriginHost::Below("example.com".to_owned()), 443);
-        check("http://127.0.0.1", false, OriginHost::Address([127, 0, 0, 1].into()), 80);
+        check("https://login.example.com", name("login.example.com"), 443);
+        check("http://Auth_1:9000", name("auth_1"), 9000);
+        check("https://*.Example.com", OriginHost::Below("example.com".to_owned()), 443);
+        check("http://127.0.0.1", OriginHost::Address([127, 0, 0, 1].into()), 80);
         let loopback = OriginHost::Address(Ipv6Addr::LOCALHOST.into());
-        check("http://[::1]:81", false, loopback.clone(), 81);
-        check("https://[::1]", true, loopback, 443);
+        check("http://[::1]:81", loopback.clone(), 81);
+        check("https://[::1]", loopback, 443);
     }
 
     #[test]
