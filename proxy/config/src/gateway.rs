@@ -235,6 +235,18 @@ pub enum Role {
     ResponseTransform,
 }
 
+impl Role {
+    /// The role's name, as the contract writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Authorizer => "authorizer",
+            Self::Validator => "validator",
+            Self::RequestTransform => "request-transform",
+            Self::ResponseTransform => "response-transform",
+        }
+    }
+}
+
 /// A configured use of a plugin: `[authorizers.NAME]`, `[validators.NAME]`,
 /// `[transforms.NAME]`.
 #[derive(Debug)]

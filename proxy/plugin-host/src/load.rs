@@ -310,13 +310,3 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         Err(problem) => unreachable!("a runtime without threads or sockets: {problem}"),
     }
 }
-
-/// The name of a role, as the configuration and the contract write it.
-pub(crate) fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Authorizer => "authorizer",
-        Role::Validator => "validator",
-        Role::RequestTransform => "request-transform",
-        Role::ResponseTransform => "response-transform",
-    }
-}

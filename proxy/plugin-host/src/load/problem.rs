@@ -6,7 +6,6 @@ use std::time::Duration;
 use portcullis_config::{Diagnostic, Place, PluginUse, Role};
 use portcullis_pipeline::PluginFault;
 
-use super::role_name;
 use crate::capability::{AuthoritiesProblem, KeySetProblem};
 use crate::component_source::SourceProblem;
 use crate::inspect::{ComponentProblem, HTTP, KEYVALUE};
@@ -20,7 +19,7 @@ pub(crate) enum LoadProblem {
     Component(#[from] ComponentProblem),
     #[error("the component cannot be linked: {0}")]
     Link(String),
-    #[error("it is used as {}, and exports {}", role_name(*role), list(exported))]
+    #[error("it is used as {}, and exports {}", role.as_str(), list(exported))]
     Role { role: Role, exported: Vec<Role> },
     #[error("its `{call}` failed: it {fault}")]
     Fault { call: &'static str, fault: PluginFault },
@@ -30,9 +29,9 @@ pub(crate) enum LoadProblem {
     Schema(String),
     #[error("{message}")]
     Settings { pointer: String, message: String },
-    #[error("its plan says nothing of the role {}", role_name(*.0))]
+    #[error("its plan says nothing of the role {}", .0.as_str())]
     NoPlan(Role),
-    #[error("it wants to read a response as {}, which has none", role_name(*.0))]
+    #[error("it wants to read a response as {}, which has none", .0.as_str())]
     ReadsResponse(Role),
     #[error("its plan reads `{0}`, which is no header name")]
     Header(String),
@@ -102,6 +101,6 @@ fn settings_place<'a>(plugin_use: &'a PluginUse, pointer: &str) -> &'a Place {
 }
 
 fn list(roles: &[Role]) -> String {
-    let names: Vec<&str> = roles.iter().map(|role| role_name(*role)).collect();
+    let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
     names.join(", ")
 }

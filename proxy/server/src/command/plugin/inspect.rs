@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use portcullis_config::Role;
 use portcullis_pipeline::{BodyMode, Reads};
 use portcullis_plugin_host::{Inspection, PlannedRole};
 use serde_json::{Value, json};
@@ -44,7 +43,7 @@ fn print(inspection: &Inspection) {
     println!("  size       {} bytes", inspection.bytes);
     println!(
         "  exports    {}",
-        list(inspection.surface.roles.iter().map(|role| role_name(*role).to_owned()))
+        list(inspection.surface.roles.iter().map(|role| role.as_str().to_owned()))
     );
     println!("  imports    {}", list(inspection.surface.capabilities.iter().cloned()));
     println!(
@@ -85,7 +84,7 @@ fn print(inspection: &Inspection) {
 }
 
 fn print_role(planned: &PlannedRole) {
-    println!("  as {}", role_name(planned.role));
+    println!("  as {}", planned.role.as_str());
     for (what, names) in reads(&planned.reads) {
         if !names.is_empty() {
             println!("    reads    {what}: {}", names.join(", "));
@@ -125,7 +124,7 @@ fn as_json(inspection: &Inspection) -> Value {
                     .into_iter()
                     .map(|(what, names)| (what.replace(' ', "_"), json!(names)))
                     .collect();
-                (role_name(role.role).to_owned(), Value::Object(reads))
+                (role.role.as_str().to_owned(), Value::Object(reads))
             })
             .collect::<serde_json::Map<String, Value>>()
             .into()
@@ -136,7 +135,7 @@ fn as_json(inspection: &Inspection) -> Value {
         "description": description,
         "sha256": inspection.sha256,
         "bytes": inspection.bytes,
-        "exports": inspection.surface.roles.iter().map(|role| role_name(*role)).collect::<Vec<_>>(),
+        "exports": inspection.surface.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
         "imports": inspection.surface.capabilities,
         "wasi": inspection.surface.wasi,
         "reads": inspection.plan.as_ref().map_or(Value::Null, roles),
@@ -150,14 +149,4 @@ fn as_json(inspection: &Inspection) -> Value {
 fn list(names: impl Iterator<Item = String>) -> String {
     let names: Vec<String> = names.collect();
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
-}
-
-/// The name of a role, as the contract writes it.
-pub(super) fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Authorizer => "authorizer",
-        Role::Validator => "validator",
-        Role::RequestTransform => "request-transform",
-        Role::ResponseTransform => "response-transform",
-    }
 }

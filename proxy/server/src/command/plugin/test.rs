@@ -17,7 +17,6 @@ use portcullis_pipeline::{
 use portcullis_plugin_host::PluginHost;
 
 use super::case::{Case, CaseFile, CaseRequest, Expected, OneOrMany};
-use super::inspect::role_name;
 
 /// Calls whose median is held against `within_us`.
 const TIMED_CALLS: usize = 25;
@@ -110,7 +109,7 @@ async fn run(case: &Case, host: &PluginHost, exported: &[Role]) -> anyhow::Resul
             anyhow::bail!(
                 "took {} µs as {}, its budget is {limit} µs",
                 median.as_micros(),
-                role_name(role)
+                role.as_str()
             )
         }
         _ => Ok(median),
