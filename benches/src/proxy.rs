@@ -87,7 +87,8 @@ struct Measured {
 fn subjects(upstream: SocketAddr) -> Result<Vec<Subject>> {
     let config = || Config::new(upstream, 1);
     let off = || config().access_log("\"off\"");
-    let logged = config().access_log("{ file = \"access.log\" }");
+    // Not beside the configuration, whose directory is watched.
+    let logged = config().access_log("{ file = \"logs/access.log\" }");
     let reused = off().authorizer("door", &door("{ reuse = 1_000_000 }"));
     let image = off().authorizer("door", &door("\"fresh\""));
     // Randomness drawn in `configure` keeps the host from making an image.

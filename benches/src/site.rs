@@ -21,6 +21,7 @@ impl Site {
     pub(crate) fn new() -> Result<Self> {
         let directory = tempfile::tempdir()?;
         fs::create_dir(directory.path().join("plugins"))?;
+        fs::create_dir(directory.path().join("logs"))?;
         fs::write(directory.path().join("key"), KEY)?;
         Ok(Self { directory })
     }

@@ -64,7 +64,7 @@ impl Upstreams {
 
     /// Resolves the names that have no address yet, all at once.
     ///
-    /// A name that does not resolve is logged and tried again by [`maintain`]; it keeps
+    /// A name that does not resolve is logged and tried again by [`maintain()`]; it keeps
     /// no other upstream from serving.
     pub(crate) async fn resolve_all(&self) {
         maintain::resolve_unresolved(&self.pools).await;

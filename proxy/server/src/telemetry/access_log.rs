@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::time::Duration;
 
 use portcullis_config::AccessLog;
 use portcullis_pipeline::CacheUse;
@@ -14,6 +15,10 @@ use crate::arrival;
 
 /// Lines that may wait for the thread; more are dropped and counted.
 const QUEUE: usize = 16 * 1024;
+
+/// How long the thread lets lines gather before it writes them: a wake-up and a write
+/// for each line would cost more than the request it tells of.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Why an access log cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -233,6 +238,10 @@ fn write_lines(queue: &Receiver<Entry>, sink: &mut Sink) {
             Err(TryRecvError::Empty) => {
                 report(sink.writer().flush());
                 match queue.recv() {
+                    Ok(Entry::Line(line)) => {
+                        std::thread::sleep(GATHER);
+                        Entry::Line(line)
+                    }
                     Ok(entry) => entry,
                     Err(_) => return,
                 }
