@@ -36,10 +36,10 @@ const CASES: [(&str, &str, u16); 5] = [
     ("spins, breaker off", "/spins-on", 503),
 ];
 
-/// The healthy route in one round, and how often the other was asked.
+/// The healthy route in one round, and how often a second the other answered.
 struct Round {
     load: Load,
-    asked: u64,
+    asked_per_second: f64,
 }
 
 /// Measures the healthy route beside each case.
@@ -84,6 +84,7 @@ fn site(upstream: SocketAddr) -> Result<Site> {
 /// Loads the healthy route while the other is asked for.
 fn beside(address: SocketAddr, path: &str, status: u16, seconds: u64) -> Result<Round> {
     let over = AtomicBool::new(false);
+    let started = Instant::now();
     thread::scope(|scope| {
         let ask = || ask(address, path, status, &over);
         let askers: Vec<ScopedJoinHandle<Result<u64>>> =
@@ -94,7 +95,8 @@ fn beside(address: SocketAddr, path: &str, status: u16, seconds: u64) -> Result<
         for asker in askers {
             asked += asker.join().map_err(|_| anyhow!("an asker panicked"))??;
         }
-        Ok(Round { load: load?, asked })
+        let asked_per_second = asked as f64 / started.elapsed().as_secs_f64();
+        Ok(Round { load: load?, asked_per_second })
     })
 }
 
@@ -115,7 +117,7 @@ fn ask(address: SocketAddr, path: &str, status: u16, over: &AtomicBool) -> Resul
 fn table(rounds: &BTreeMap<&str, Vec<Round>>) -> Result<Table> {
     let head = [
         "the other route's plugin",
-        "asked",
+        "asked/s",
         "healthy requests/s",
         "× sound",
         "p99 µs",
@@ -132,7 +134,7 @@ fn table(rounds: &BTreeMap<&str, Vec<Round>>) -> Result<Table> {
             median(own.iter().zip(sound).map(|(own, sound)| of(&own.load) / of(&sound.load)))
         };
         let cells = [
-            own.iter().map(|round| round.asked).sum::<u64>().to_string(),
+            format!("{:.0}", median(own.iter().map(|round| round.asked_per_second))),
             format!("{:.0}", value(|load| load.per_second)),
             format!("{:.2}", ratio(|load| load.per_second)),
             format!("{:.0}", value(|load| load.p99_us)),

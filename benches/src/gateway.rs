@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -17,8 +16,6 @@ use crate::site::Site;
 
 /// How long a start may take where everything has to be compiled on a busy machine.
 const START: Duration = Duration::from_secs(180);
-/// What the gateway logs of a use whose image it has made.
-const IMAGE_READY: &str = "fresh instances now start from a configured image";
 
 /// A running gateway; ended when dropped.
 pub(crate) struct Gateway {
@@ -30,7 +27,6 @@ pub(crate) struct Gateway {
     pub(crate) listening_after: Duration,
     admin: SocketAddr,
     started: Instant,
-    log: PathBuf,
 }
 
 impl Gateway {
@@ -63,13 +59,13 @@ impl Gateway {
         }
         let (address, listening_after) = public.context("the gateway listens nowhere")?;
         let admin = admin.context("the gateway has no admin listener")?;
-        Ok(Self { process, address, listening_after, admin, started, log })
+        Ok(Self { process, address, listening_after, admin, started })
     }
 
     /// Waits until this many authorizers start fresh instances from their image; gives
     /// the time since the start.
     pub(crate) fn wait_for_images(&self, images: usize) -> Result<Duration> {
-        while fs::read_to_string(&self.log)?.matches(IMAGE_READY).count() < images {
+        while self.metric("portcullis_plugin_image_ready", "")? < images as f64 {
             ensure!(self.started.elapsed() < START, "the images are not ready");
             thread::sleep(Duration::from_millis(20));
         }
@@ -85,13 +81,16 @@ impl Gateway {
             let is_wanted = series.split('{').next() == Some(name) && series.contains(label);
             if is_wanted { value.parse::<f64>().ok() } else { None }
         });
-        Ok(values.sum())
+        Ok(values.fold(0.0, |sum, value| sum + value))
     }
 
     /// Instances started from an image, and from a component and then configured.
     pub(crate) fn instances_started(&self) -> Result<(f64, f64)> {
         let name = "portcullis_plugin_instances_started_total";
-        Ok((self.metric(name, "from=\"image\"")?, self.metric(name, "from=\"component\"")?))
+        Ok((
+            self.metric(name, "configured=\"image\"")?,
+            self.metric(name, "configured=\"instance\"")?,
+        ))
     }
 }
 
