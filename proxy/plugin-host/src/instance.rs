@@ -96,6 +96,16 @@ pub(crate) struct Instance {
     /// Requests it has served.
     pub(crate) served: u32,
     prepared: Arc<Prepared>,
+    roles: Roles,
+}
+
+/// The role functions that have been called, found and type-checked once.
+#[derive(Default)]
+struct Roles {
+    authorizer: Option<authorizer::Guest>,
+    validator: Option<validator::Guest>,
+    request_transform: Option<request_transform::Guest>,
+    response_transform: Option<response_transform::Guest>,
 }
 
 impl Instance {
@@ -105,7 +115,7 @@ impl Instance {
         mut store: Store<State>,
     ) -> wasmtime::Result<Self> {
         let raw = prepared.pre.instantiate_async(&mut store).await?;
-        Ok(Self { store, raw, served: 0, prepared: prepared.clone() })
+        Ok(Self { store, raw, served: 0, prepared: prepared.clone(), roles: Roles::default() })
     }
 
     /// Calls `describe`.
@@ -126,33 +136,49 @@ impl Instance {
     /// Calls a role.
     pub(crate) async fn call(&mut self, call: &RoleCall) -> wasmtime::Result<RoleAnswer> {
         self.served = self.served.saturating_add(1);
-        let exports = &self.prepared.exports;
-        let store = &mut self.store;
+        let Self { store, raw, prepared, roles, .. } = self;
+        let exports = &prepared.exports;
         match call {
             RoleCall::Authorize(request) => {
-                let guest = present(exports.authorizer.as_ref())?.load(&mut *store, &self.raw)?;
+                let indices = exports.authorizer.as_ref();
+                let load = |indices: &authorizer::GuestIndices| indices.load(&mut *store, raw);
+                let guest = found(&mut roles.authorizer, indices, load)?;
                 Ok(RoleAnswer::Authorized(guest.call_authorize(store, request).await?))
             }
             RoleCall::Validate(request) => {
-                let guest = present(exports.validator.as_ref())?.load(&mut *store, &self.raw)?;
+                let indices = exports.validator.as_ref();
+                let load = |indices: &validator::GuestIndices| indices.load(&mut *store, raw);
+                let guest = found(&mut roles.validator, indices, load)?;
                 Ok(RoleAnswer::Validated(guest.call_validate(store, request).await?))
             }
             RoleCall::TransformRequest(request) => {
-                let guest =
-                    present(exports.request_transform.as_ref())?.load(&mut *store, &self.raw)?;
+                let indices = exports.request_transform.as_ref();
+                let load =
+                    |indices: &request_transform::GuestIndices| indices.load(&mut *store, raw);
+                let guest = found(&mut roles.request_transform, indices, load)?;
                 Ok(RoleAnswer::RequestTransformed(guest.call_transform(store, request).await?))
             }
             RoleCall::TransformResponse(request, response) => {
-                let guest =
-                    present(exports.response_transform.as_ref())?.load(&mut *store, &self.raw)?;
-                Ok(RoleAnswer::ResponseTransformed(
-                    guest.call_transform(store, request, response).await?,
-                ))
+                let indices = exports.response_transform.as_ref();
+                let load =
+                    |indices: &response_transform::GuestIndices| indices.load(&mut *store, raw);
+                let guest = found(&mut roles.response_transform, indices, load)?;
+                let outcome = guest.call_transform(store, request, response).await?;
+                Ok(RoleAnswer::ResponseTransformed(outcome))
             }
         }
     }
 }
 
-fn present<T>(indices: Option<&T>) -> wasmtime::Result<&T> {
-    indices.ok_or_else(|| wasmtime::format_err!("the component does not export this role"))
+/// The role's functions, looked up at their first call.
+fn found<'k, G, I>(
+    kept: &'k mut Option<G>,
+    indices: Option<&I>,
+    load: impl FnOnce(&I) -> wasmtime::Result<G>,
+) -> wasmtime::Result<&'k G> {
+    let absent = || wasmtime::format_err!("the component does not export this role");
+    if kept.is_none() {
+        *kept = Some(load(indices.ok_or_else(absent)?)?);
+    }
+    kept.as_ref().ok_or_else(absent)
 }

@@ -252,6 +252,9 @@ fn text(value: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(value).map_err(|_| Error::new(ErrorType::InvalidHTTPHeader))
 }
 
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
 /// Takes what concerned the upstream's connection off a response.
 pub(crate) fn strip_response(head: &mut pingora::http::ResponseHeader) {
     // The version is each connection's own (RFC 9110 §2.5).
@@ -272,8 +275,8 @@ pub(crate) fn strip_response(head: &mut pingora::http::ResponseHeader) {
         }
         head.remove_header(&header::CONNECTION);
     }
-    head.remove_header("keep-alive");
-    head.remove_header("proxy-connection");
+    head.remove_header(&KEEP_ALIVE);
+    head.remove_header(&PROXY_CONNECTION);
     head.remove_header(&header::UPGRADE);
 }
 
