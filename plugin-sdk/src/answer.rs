@@ -1,7 +1,7 @@
 //! What authorizers and validators say.
 
 use crate::secrets::SecretError;
-use crate::{Attribute, Denial, Grant, Header, Identity, Reason, Statement, Value, Violation};
+use crate::{Attribute, Denial, Grant, Header, Identity, Policy, Reason, Value, Violation};
 
 impl Grant {
     /// Lets the request of this caller go on.
@@ -14,7 +14,7 @@ impl Grant {
             },
             expires_at: None,
             response_headers: Vec::new(),
-            policy: Vec::new(),
+            policies: Vec::new(),
         }
     }
 
@@ -44,9 +44,17 @@ impl Grant {
         self
     }
 
-    /// Adds a policy statement, which the host evaluates for each request.
-    pub fn with_statement(mut self, statement: Statement) -> Self {
-        self.policy.push(statement);
+    /// Restricts the caller to what a policy document allows: a JSON text in the
+    /// language of AWS IAM, which the host evaluates for each request.
+    pub fn with_policy_document(mut self, document: impl Into<String>) -> Self {
+        self.policies.push(Policy::Document(document.into()));
+        self
+    }
+
+    /// Restricts the caller to what the policies allow that are attached, in the
+    /// gateway's store, to the credential with this id.
+    pub fn with_policies_attached_to(mut self, credential: impl Into<String>) -> Self {
+        self.policies.push(Policy::Attached(credential.into()));
         self
     }
 }

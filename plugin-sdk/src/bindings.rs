@@ -44,6 +44,7 @@ macro_rules! export_world {
                     "portcullis:plugin/secrets@0.1.0": crate::bindings::host::secrets,
                     "portcullis:plugin/crypto@0.1.0": crate::bindings::host::crypto,
                     "portcullis:plugin/keys@0.1.0": crate::bindings::host::keys,
+                    "portcullis:plugin/credentials@0.1.0": crate::bindings::host::credentials,
                 },
                 additional_derives: [PartialEq, Eq],
                 pub_export_macro: true,
@@ -58,7 +59,7 @@ macro_rules! export_world {
 export_world!(
     lifecycle,
     "export_lifecycle",
-    {},
+    { "portcullis:plugin/types@0.1.0": crate::bindings::host::types },
     "package portcullis:sdk-lifecycle;
      world lifecycle {
          include portcullis:plugin/capabilities@0.1.0;

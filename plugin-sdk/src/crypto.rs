@@ -39,6 +39,21 @@ impl Key {
     ) -> bool {
         self.0.verify(algorithm, message.as_ref(), expected.as_ref())
     }
+
+    /// Encrypts and authenticates; the associated bytes are authenticated only.
+    pub fn seal(&self, plain: impl AsRef<[u8]>, associated: impl AsRef<[u8]>) -> Vec<u8> {
+        self.0.seal(plain.as_ref(), associated.as_ref())
+    }
+
+    /// Gives back what was sealed with this key and these associated bytes.
+    pub fn open(&self, sealed: impl AsRef<[u8]>, associated: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        self.0.open(sealed.as_ref(), associated.as_ref())
+    }
+}
+
+/// Gives unpredictable bytes, at most 1024. Not during `configure`.
+pub fn random(count: u32) -> Vec<u8> {
+    host::random(count)
 }
 
 /// Hashes a message.

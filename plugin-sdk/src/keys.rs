@@ -26,3 +26,8 @@ pub struct Signed<'a> {
 pub fn verify(issuer: &str, signed: Signed<'_>) -> Result<bool, KeyError> {
     host::verify(issuer, signed.key_id, signed.algorithm, signed.message, signed.signature)
 }
+
+/// The issuer's discovery document, a JSON text, kept fresh.
+pub fn metadata(issuer: &str) -> Result<String, KeyError> {
+    host::metadata(issuer)
+}

@@ -53,11 +53,12 @@
 //!
 //! The crate is a `cdylib` (add `rlib` to use it elsewhere), built with
 //! `cargo build --target wasm32-wasip2 --release`. What it may use of the host
-//! is in [`log`], [`secrets`], [`crypto`] and [`keys`]; a component imports only
+//! is in [`log`], [`secrets`], [`crypto`], [`keys`] and [`credentials`]; a component imports only
 //! those it calls.
 
 #[doc(hidden)]
 pub mod bindings;
+pub mod credentials;
 pub mod crypto;
 #[doc(hidden)]
 pub mod export;
@@ -75,12 +76,12 @@ mod plan;
 mod plugin;
 mod slot;
 
-pub use bindings::authorizer::{Denial, Effect, Grant, Identity, Reason, Statement};
+pub use bindings::authorizer::{Denial, Grant, Identity, Policy, Reason};
 pub use bindings::host::edits::{RequestEdit, ResponseEdit};
 pub use bindings::host::types::{
     Attribute, Body, FullResponse, Header, Parameter, Request, Response, Value,
 };
-pub use bindings::lifecycle::{BodyMode, Role, SettingsError};
+pub use bindings::lifecycle::{BodyMode, KeySource, Role, SettingsError};
 pub use bindings::request_transform::Outcome as RequestOutcome;
 pub use bindings::response_transform::Outcome as ResponseOutcome;
 pub use bindings::validator::Violation;

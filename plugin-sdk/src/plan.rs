@@ -1,7 +1,8 @@
 //! What a plugin needs, in the words authors use.
 
 use crate::bindings::lifecycle as wire;
-use crate::{BodyMode, Role};
+use crate::bindings::lifecycle::Issuer;
+use crate::{BodyMode, KeySource, Role};
 
 /// What a plugin needs under its settings.
 ///
@@ -13,7 +14,8 @@ pub struct Plan {
     reads_by_role: Vec<(Role, Reads)>,
     caching: Caching,
     secrets: Vec<String>,
-    issuers: Vec<String>,
+    issuers: Vec<Issuer>,
+    origins: Vec<String>,
 }
 
 /// What one role reads; the host passes exactly this.
@@ -103,9 +105,20 @@ impl Plan {
         self
     }
 
-    /// Will verify signatures with this issuer's keys.
-    pub fn asks_issuer(mut self, name: impl Into<String>) -> Self {
-        self.issuers.push(name.into());
+    /// Will verify signatures with this issuer's keys, which are where the grant says.
+    pub fn asks_issuer(self, name: impl Into<String>) -> Self {
+        self.asks_issuer_at(name, KeySource::Granted)
+    }
+
+    /// Will verify signatures with this issuer's keys, which are there.
+    pub fn asks_issuer_at(mut self, name: impl Into<String>, source: KeySource) -> Self {
+        self.issuers.push(Issuer { name: name.into(), source });
+        self
+    }
+
+    /// Will send requests to this origin, by `wasi:http`: `https://login.example.com`.
+    pub fn calls_origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
         self
     }
 
@@ -123,6 +136,7 @@ impl Plan {
             roles: roles.iter().map(role_plan).collect(),
             secrets: self.secrets.clone(),
             issuers: self.issuers.clone(),
+            origins: self.origins.clone(),
         }
     }
 }

@@ -18,9 +18,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
+use crate::credentials::{Credential, Kind};
 use crate::keys::{KeyError, Signed};
 use crate::{Plugin, SettingsError};
 
+pub(crate) mod credentials;
 pub(crate) mod crypto;
 pub(crate) mod keys;
 pub(crate) mod log;
@@ -39,6 +41,8 @@ pub fn configured<P: Plugin>(settings: serde_json::Value) -> Result<P, SettingsE
 pub struct Host {
     secrets: BTreeMap<String, Secret>,
     issuers: BTreeMap<String, Verify>,
+    metadata: BTreeMap<String, String>,
+    credentials: Option<Vec<StoredCredential>>,
     lines: Rc<RefCell<Vec<String>>>,
 }
 
@@ -48,6 +52,13 @@ type Verify = Box<dyn Fn(Signed<'_>) -> Result<bool, KeyError>>;
 struct Secret {
     bytes: Vec<u8>,
     sight: Sight,
+}
+
+/// A credential of the store that tests grant.
+struct StoredCredential {
+    kind: Kind,
+    credential: Credential,
+    secret: Vec<u8>,
 }
 
 /// Whether a grant says `reveal = true`.
@@ -80,6 +91,24 @@ impl Host {
         verify: impl Fn(Signed<'_>) -> Result<bool, KeyError> + 'static,
     ) -> Self {
         self.issuers.insert(name.to_owned(), Box::new(verify));
+        self
+    }
+
+    /// Gives an issuer its discovery document.
+    pub fn with_metadata(mut self, issuer: &str, document: impl Into<String>) -> Self {
+        self.metadata.insert(issuer.to_owned(), document.into());
+        self
+    }
+
+    /// Grants the store of credentials, and puts one into it.
+    pub fn with_credential(
+        mut self,
+        kind: Kind,
+        credential: Credential,
+        secret: impl Into<Vec<u8>>,
+    ) -> Self {
+        let stored = StoredCredential { kind, credential, secret: secret.into() };
+        self.credentials.get_or_insert_default().push(stored);
         self
     }
 

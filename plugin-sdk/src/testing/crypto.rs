@@ -39,6 +39,29 @@ impl Key {
     }
 }
 
+impl Key {
+    /// Not encrypted: the associated bytes' code and the plain bytes, which is enough
+    /// to tell what a test changed.
+    pub(crate) fn seal(&self, plain: &[u8], associated: &[u8]) -> Vec<u8> {
+        let code = self.hmac(HashAlgorithm::Sha256, &[associated, b"\0", plain].concat());
+        [code.as_slice(), plain].concat()
+    }
+
+    pub(crate) fn open(&self, sealed: &[u8], associated: &[u8]) -> Option<Vec<u8>> {
+        let (_, plain) = sealed.split_first_chunk::<32>()?;
+        (self.seal(plain, associated) == sealed).then(|| plain.to_vec())
+    }
+}
+
+/// Counts up: no two answers are equal, and tests repeat.
+pub(crate) fn random(count: u32) -> Vec<u8> {
+    thread_local!(static DRAWN: std::cell::Cell<u64> = const { std::cell::Cell::new(0) });
+    let drawn = DRAWN.get();
+    DRAWN.set(drawn + 1);
+    let block = Sha256::digest(drawn.to_le_bytes());
+    block.iter().copied().cycle().take(usize::try_from(count).unwrap_or(0)).collect()
+}
+
 pub(crate) fn digest(algorithm: HashAlgorithm, message: &[u8]) -> Vec<u8> {
     match algorithm {
         HashAlgorithm::Sha256 => Sha256::digest(message).to_vec(),

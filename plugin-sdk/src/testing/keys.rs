@@ -15,3 +15,12 @@ pub(crate) fn verify(
         Some(verify) => verify(Signed { key_id, algorithm, message, signature }),
     })
 }
+
+pub(crate) fn metadata(issuer: &str) -> Result<String, KeyError> {
+    INSTALLED.with_borrow(|host| {
+        host.metadata.get(issuer).cloned().ok_or(match host.issuers.contains_key(issuer) {
+            true => KeyError::Unavailable,
+            false => KeyError::NotGranted,
+        })
+    })
+}

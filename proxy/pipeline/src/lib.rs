@@ -17,7 +17,6 @@ mod incoming;
 mod phase;
 mod pipeline;
 mod plugins;
-mod policy;
 mod record;
 mod rejection;
 mod route_table;
@@ -32,8 +31,7 @@ pub use phase::canonical::{CanonicalPath, PathProblem};
 pub use pipeline::{Answered, Pipeline, ResponseNeed};
 pub use plugins::{
     AuthorizerAnswer, BodyMode, CacheUse, Call, Denial, Grant, Identity, PluginFault, Plugins,
-    Reads, Reason, RequestOutcome, ResponseCall, ResponseOutcome, Statement, StatementEffect,
-    Value, Violation,
+    Reads, Reason, RequestOutcome, ResponseCall, ResponseOutcome, Value, Violation,
 };
 pub use record::{Decision, Record};
 pub use rejection::{MalformedRequest, Rejection, UpstreamFailure};

@@ -1,7 +1,10 @@
 //! The port behind which plugins run, in the pipeline's own words.
 
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue};
 use portcullis_config::{PluginUseId, Role, Use};
+use portcullis_policy::Policy;
 
 use crate::edit::{RequestEdit, ResponseEdit};
 use crate::view::View;
@@ -149,28 +152,9 @@ pub struct Grant {
     pub expires_at_ms: Option<u64>,
     /// Headers for the response.
     pub response_headers: Vec<(HeaderName, HeaderValue)>,
-    /// Statements evaluated for each request; empty restricts nothing.
-    pub policy: Vec<Statement>,
-}
-
-/// One policy statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
-    /// Whether matching requests go on.
-    pub effect: StatementEffect,
-    /// Methods, or `*`.
-    pub methods: Vec<String>,
-    /// Patterns over the canonical path, with `*` and `?`.
-    pub paths: Vec<String>,
-}
-
-/// What a statement does to the requests it matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StatementEffect {
-    /// Lets them go on unless another statement denies.
-    Allow,
-    /// Refuses them.
-    Deny,
+    /// Policies evaluated for each request, each of which must allow it; empty
+    /// restricts nothing.
+    pub policies: Vec<Arc<Policy>>,
 }
 
 /// What a refusal says.
@@ -273,11 +257,5 @@ impl PluginFault {
             Self::BreakerOpen => "breaker-open",
             Self::Start(_) => "start",
         }
-    }
-}
-
-impl Default for Statement {
-    fn default() -> Self {
-        Self { effect: StatementEffect::Deny, methods: Vec::new(), paths: Vec::new() }
     }
 }

@@ -127,6 +127,7 @@ impl<'a> View<'a> {
             ("route", "id") => self.parts.route.map(|route| text(route.key())),
             ("route", "api") | ("api", "name") => self.parts.route.map(|route| text(route.api())),
             ("request", "id") => Some(text(&self.parts.arrival.id)),
+            ("request", "arn") => self.arn().map(Value::Text),
             ("client", "address") => Some(Value::Text(self.client().to_string())),
             ("tls", "version") => self.parts.arrival.tls.as_ref().map(|tls| text(&tls.version)),
             ("tls", "client-certificate.sha256") => self.client_certificate(),
@@ -148,7 +149,7 @@ impl<'a> View<'a> {
             "path" => self.parts.route.map(|route| route.parameter_names()).unwrap_or_default(),
             "route" => vec!["id".into(), "api".into()],
             "api" => vec!["name".into()],
-            "request" => vec!["id".into()],
+            "request" => vec!["id".into(), "arn".into()],
             "client" => vec!["address".into()],
             "tls" => vec!["version".into(), "client-certificate.sha256".into()],
             "body" => vec!["sha256".into()],
@@ -157,6 +158,18 @@ impl<'a> View<'a> {
         };
         let named = names.into_iter().map(|name| format!("{namespace}:{name}"));
         named.filter_map(|name| self.attribute(&name).map(|value| (name, value))).collect()
+    }
+
+    /// The name that policies know the request by.
+    pub(crate) fn arn(&self) -> Option<String> {
+        let route = self.parts.route?;
+        let path = self.parts.path.strip_prefix(route.base_path()).unwrap_or(self.parts.path);
+        Some(format!(
+            "arn:aws:execute-api:local:000000000000:{}/$default/{}/{}",
+            route.api(),
+            self.parts.method,
+            path.trim_start_matches('/'),
+        ))
     }
 
     fn path_parameter(&self, name: &str) -> Option<String> {
@@ -204,6 +217,13 @@ impl RouteFacts<'_> {
         match self {
             Self::Served(route, _) => &route.api,
             Self::Stated { api, .. } => api,
+        }
+    }
+
+    fn base_path(&self) -> &str {
+        match self {
+            Self::Served(route, _) => &route.base_path,
+            Self::Stated { .. } => "",
         }
     }
 

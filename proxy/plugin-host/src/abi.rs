@@ -27,6 +27,7 @@ pub(crate) mod bindings {
                 import portcullis:plugin/secrets@0.1.0;
                 import portcullis:plugin/crypto@0.1.0;
                 import portcullis:plugin/keys@0.1.0;
+                import portcullis:plugin/credentials@0.1.0;
                 export portcullis:plugin/lifecycle@0.1.0;
                 export portcullis:plugin/authorizer@0.1.0;
                 export portcullis:plugin/validator@0.1.0;
@@ -35,7 +36,10 @@ pub(crate) mod bindings {
             }
         ",
         exports: { default: async },
-        imports: { default: trappable },
+        imports: {
+            "portcullis:plugin/keys.verify": async | trappable,
+            default: trappable,
+        },
         with: { "portcullis:plugin/crypto.key": crate::capability::Key },
     });
 }

@@ -1,5 +1,6 @@
 //! What a plugin can reach beyond its own memory: one file for each capability.
 
+mod credentials;
 mod crypto;
 mod http;
 mod keys;

@@ -157,7 +157,7 @@ fn common_config() -> Config {
 }
 
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
-    use crate::abi::imports::{crypto, keys, log, secrets};
+    use crate::abi::imports::{credentials, crypto, keys, log, secrets};
     use wasmtime::component::HasSelf;
 
     let mut linker = Linker::new(engine);
@@ -166,6 +166,7 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     secrets::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     crypto::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     keys::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    credentials::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     // A component pays at its instantiation only for what it imports.
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     keyvalue::add_to_linker(&mut linker)?;

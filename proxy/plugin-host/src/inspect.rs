@@ -121,7 +121,7 @@ fn import(name: &str, surface: &mut Surface) -> Result<(), ComponentProblem> {
     if let Some(interface) = contract_interface(name)? {
         match interface {
             "types" | "edits" => {}
-            "log" | "secrets" | "crypto" | "keys" => {
+            "log" | "secrets" | "crypto" | "keys" | "credentials" => {
                 surface.capabilities.push(interface.to_owned())
             }
             _ => return Err(ComponentProblem::UnknownImport(name.to_owned())),

@@ -98,12 +98,8 @@ fn size_of_grant(grant: &Grant) -> usize {
         .map(|(name, value)| name.len() + size_of_value(value) + 64);
     let headers =
         grant.response_headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64);
-    let policy = grant
-        .policy
-        .iter()
-        .flat_map(|s| s.methods.iter().chain(&s.paths))
-        .map(|text| text.len() + 32);
-    256 + grant.identity.principal.len() + attributes.chain(headers).chain(policy).sum::<usize>()
+    let policies = grant.policies.iter().map(|policy| policy.size());
+    256 + grant.identity.principal.len() + attributes.chain(headers).chain(policies).sum::<usize>()
 }
 
 fn size_of_value(value: &portcullis_pipeline::Value) -> usize {

@@ -123,6 +123,11 @@ impl State {
         store.set_hostcall_fuel(fuel);
     }
 
+    /// Whether the guest runs a role function, where it may use what is granted.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.moment == Moment::Serving
+    }
+
     /// A secret the guest may use now.
     pub(crate) fn secret(&self, name: &str) -> Option<&SecretGrant> {
         if self.moment == Moment::Serving { self.shared.secret(name) } else { None }

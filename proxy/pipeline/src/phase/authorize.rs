@@ -2,12 +2,12 @@
 
 use http::{HeaderName, HeaderValue};
 use portcullis_config::{Access, Role, Use};
+use portcullis_policy::{Question, Verdict};
 
 use crate::incoming::Incoming;
 use crate::phase::hold::hold;
 use crate::phase::route::Routed;
 use crate::plugins::{Call, Identity, Plugins};
-use crate::policy;
 use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::view::{Subject, View};
@@ -65,8 +65,12 @@ pub(crate) async fn authorize<I: Incoming>(
     let grant = answer.map_err(Rejection::Denied)?;
     record.principal = Some(grant.identity.principal.clone());
     // Never cached with the grant: the reads a cache compares need not hold the path.
-    if !policy::allows(&grant.policy, parts.method, parts.path) {
-        return Err(Rejection::PolicyDenied);
+    if !grant.policies.is_empty() {
+        let resource = View::of(&parts).arn().unwrap_or_default();
+        let question = Question { action: "execute-api:Invoke", resource: &resource };
+        if grant.policies.iter().any(|policy| policy.evaluate(question) != Verdict::Allow) {
+            return Err(Rejection::PolicyDenied);
+        }
     }
     Ok(Authorized {
         routed,

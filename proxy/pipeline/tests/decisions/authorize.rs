@@ -1,7 +1,8 @@
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue};
-use portcullis_pipeline::{
-    CacheUse, Denial, Grant, PluginFault, Reason, Statement, StatementEffect, Value,
-};
+use portcullis_pipeline::{CacheUse, Denial, Grant, PluginFault, Reason, Value};
+use portcullis_policy::Policy;
 
 use crate::scripted::{Scripted, denied, grant_to, granted};
 use crate::sent::Sent;
@@ -107,12 +108,13 @@ async fn a_granted_request_carries_its_caller_and_the_headers_for_the_response()
 #[tokio::test]
 async fn a_policy_is_evaluated_for_each_request_though_the_grant_is_cached() {
     let plugins = Scripted::default().authorizer(0, |_| {
-        let allow = Statement {
-            effect: StatementEffect::Allow,
-            methods: vec!["POST".into()],
-            paths: vec!["/orders/1*".into()],
-        };
-        Ok((Ok(Grant { policy: vec![allow], ..grant_to("alice") }), CacheUse::Hit))
+        let document = r#"{"Statement": [{
+            "Effect": "Allow",
+            "Action": "execute-api:Invoke",
+            "Resource": "arn:aws:execute-api:*/POST/orders/1*"
+        }]}"#;
+        let allow = Arc::new(Policy::parse(document).unwrap());
+        Ok((Ok(Grant { policies: vec![allow], ..grant_to("alice") }), CacheUse::Hit))
     });
     let pipeline = pipeline(guarded(), plugins);
 

@@ -3,12 +3,15 @@
 //! Whatever a guest says that the contract forbids becomes
 //! [`PluginFault::BadAnswer`].
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use portcullis_pipeline::{
     Answer, Denial, Grant, Identity, PluginFault, Reason, RequestEdit, RequestOutcome,
-    ResponseEdit, ResponseOutcome, Statement, StatementEffect, Value, Violation,
+    ResponseEdit, ResponseOutcome, Value, Violation,
 };
+use portcullis_policy::Policy;
 
 use super::exports::{authorizer, request_transform, response_transform, validator};
 use super::imports::{edits, types};
@@ -45,16 +48,21 @@ fn grant(granted: authorizer::Grant) -> Result<Grant, PluginFault> {
         },
         expires_at_ms: granted.expires_at,
         response_headers: headers(granted.response_headers)?,
-        policy: granted.policy.into_iter().map(statement).collect(),
+        policies: granted.policies.into_iter().map(policy).collect::<Result<_, _>>()?,
     })
 }
 
-fn statement(stated: authorizer::Statement) -> Statement {
-    let effect = match stated.effect {
-        authorizer::Effect::Allow => StatementEffect::Allow,
-        authorizer::Effect::Deny => StatementEffect::Deny,
-    };
-    Statement { effect, methods: stated.methods, paths: stated.paths }
+fn policy(stated: authorizer::Policy) -> Result<Arc<Policy>, PluginFault> {
+    match stated {
+        authorizer::Policy::Document(text) => {
+            let problem = |problem| PluginFault::BadAnswer(format!("a policy: {problem}"));
+            Policy::parse(&text).map(Arc::new).map_err(problem)
+        }
+        authorizer::Policy::Attached(id) => Err(PluginFault::BadAnswer(format!(
+            "`{}` has no policies: no store of credentials is granted",
+            id.escape_debug()
+        ))),
+    }
 }
 
 fn reason(why: authorizer::Reason) -> Result<Reason, PluginFault> {

@@ -1,12 +1,16 @@
 //! `crypto`: hashes, HMACs whose output may stay here, constant-time comparison.
 
-use ring::{digest, hmac};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use ring::{aead, digest, hkdf, hmac};
 use subtle::ConstantTimeEq as _;
 use wasmtime::component::Resource;
 use zeroize::Zeroizing;
 
 use crate::abi::imports::crypto::{HashAlgorithm, Host, HostKey};
 use crate::state::State;
+
+/// Bytes that one call of `random` may ask for.
+const MOST_RANDOM: u32 = 1024;
 
 /// Key bytes that a guest holds by a handle only.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
@@ -23,6 +27,39 @@ impl Key {
         Self(Zeroizing::new([prefix, bytes].concat()))
     }
 
+    /// Encrypts: the nonce, then the sealed bytes with their tag.
+    fn seal(&self, plain: Vec<u8>, associated: &[u8]) -> wasmtime::Result<Vec<u8>> {
+        let mut nonce = [0; aead::NONCE_LEN];
+        fill(&mut nonce)?;
+        let mut bytes = plain;
+        let tag = self.sealing_key()?.seal_in_place_separate_tag(
+            aead::Nonce::assume_unique_for_key(nonce),
+            aead::Aad::from(associated),
+            &mut bytes,
+        );
+        let tag = tag.map_err(|_| wasmtime::format_err!("too long to seal"))?;
+        Ok([&nonce, bytes.as_slice(), tag.as_ref()].concat())
+    }
+
+    fn open(&self, sealed: Vec<u8>, associated: &[u8]) -> wasmtime::Result<Option<Vec<u8>>> {
+        let Some((nonce, rest)) = sealed.split_first_chunk::<{ aead::NONCE_LEN }>() else {
+            return Ok(None);
+        };
+        let nonce = aead::Nonce::assume_unique_for_key(*nonce);
+        let mut bytes = rest.to_vec();
+        let opened =
+            self.sealing_key()?.open_in_place(nonce, aead::Aad::from(associated), &mut bytes);
+        Ok(opened.ok().map(|plain| plain.to_vec()))
+    }
+
+    /// The key for sealing, derived so that it is never the one of an HMAC (RFC 5869).
+    fn sealing_key(&self) -> wasmtime::Result<aead::LessSafeKey> {
+        let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&self.0);
+        let derived = secret.expand(&[b"portcullis seal"], &aead::AES_256_GCM);
+        let derived = derived.map_err(|_| wasmtime::format_err!("no key of this length"))?;
+        Ok(aead::LessSafeKey::new(derived.into()))
+    }
+
     fn hmac(&self, algorithm: HashAlgorithm, message: &[u8]) -> hmac::Tag {
         let algorithm = match algorithm {
             HashAlgorithm::Sha256 => hmac::HMAC_SHA256,
@@ -33,6 +70,12 @@ impl Key {
     }
 }
 
+/// Fills with unpredictable bytes.
+fn fill(bytes: &mut [u8]) -> wasmtime::Result<()> {
+    let drawn = SystemRandom::new().fill(bytes);
+    drawn.map_err(|_| wasmtime::format_err!("the system gives no randomness"))
+}
+
 /// Whether two byte strings are equal, in time that depends on their lengths only.
 pub(crate) fn equal(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
@@ -41,6 +84,15 @@ pub(crate) fn equal(left: &[u8], right: &[u8]) -> bool {
 impl Host for State {
     fn import_key(&mut self, bytes: Vec<u8>) -> wasmtime::Result<Resource<Key>> {
         Ok(self.table.push(Key(Zeroizing::new(bytes)))?)
+    }
+
+    fn random(&mut self, count: u32) -> wasmtime::Result<Vec<u8>> {
+        if !self.is_serving() {
+            wasmtime::bail!("`crypto.random` during `configure`: an image would repeat it");
+        }
+        let mut bytes = vec![0; usize::try_from(count.min(MOST_RANDOM))?];
+        fill(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn digest(&mut self, algorithm: HashAlgorithm, message: Vec<u8>) -> wasmtime::Result<Vec<u8>> {
@@ -58,6 +110,24 @@ impl Host for State {
 }
 
 impl HostKey for State {
+    fn seal(
+        &mut self,
+        key: Resource<Key>,
+        plain: Vec<u8>,
+        associated: Vec<u8>,
+    ) -> wasmtime::Result<Vec<u8>> {
+        self.table.get(&key)?.seal(plain, &associated)
+    }
+
+    fn open(
+        &mut self,
+        key: Resource<Key>,
+        sealed: Vec<u8>,
+        associated: Vec<u8>,
+    ) -> wasmtime::Result<Option<Vec<u8>>> {
+        self.table.get(&key)?.open(sealed, &associated)
+    }
+
     fn hmac(
         &mut self,
         key: Resource<Key>,

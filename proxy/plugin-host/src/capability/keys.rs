@@ -152,7 +152,7 @@ fn rsa(algorithm: SignatureAlgorithm) -> Option<&'static signature::RsaParameter
         A::Ps256 => Some(&signature::RSA_PSS_2048_8192_SHA256),
         A::Ps384 => Some(&signature::RSA_PSS_2048_8192_SHA384),
         A::Ps512 => Some(&signature::RSA_PSS_2048_8192_SHA512),
-        A::Es256 | A::Es384 | A::Eddsa => None,
+        A::Es256 | A::Es384 | A::Es512 | A::Eddsa => None,
     }
 }
 
@@ -166,7 +166,14 @@ fn unparsed(
 }
 
 impl Host for State {
-    fn verify(
+    fn metadata(&mut self, issuer: String) -> wasmtime::Result<Result<String, KeyError>> {
+        Ok(Err(match self.issuer(&issuer) {
+            None => KeyError::NotGranted,
+            Some(_) => KeyError::Unavailable,
+        }))
+    }
+
+    async fn verify(
         &mut self,
         issuer: String,
         key_id: Option<String>,

@@ -47,7 +47,7 @@ impl Introduction {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let (secrets, issuers) = (plan.secrets, plan.issuers);
+        let (secrets, issuers) = (plan.secrets, plan.issuers.into_iter().map(|i| i.name).collect());
         Ok(Self { reads: planned, secrets, issuers, random, cacheable })
     }
 
