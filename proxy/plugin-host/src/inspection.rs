@@ -95,7 +95,8 @@ impl Engine {
                     introduced.reads.into_iter().map(|(role, reads)| PlannedRole { role, reads });
                 inspection.plan = Ok(planned.collect());
                 inspection.secrets = introduced.secrets;
-                inspection.issuers = introduced.issuers;
+                inspection.issuers =
+                    introduced.issuers.into_iter().map(|issuer| issuer.name).collect();
             }
             Err(found) => {
                 if let Some(diagnostics) = Diagnostics::from_problems(found) {

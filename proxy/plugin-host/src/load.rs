@@ -32,7 +32,7 @@ use crate::shared::{Opened, UseShared};
 use crate::slots::{SharedSlots, Slots, reserve};
 use crate::state::{Moment, Spent, State};
 
-pub(crate) use plan::Introduction;
+pub(crate) use plan::{Consent, Introduction};
 pub(crate) use problem::LoadProblem;
 
 /// How long `describe` or `configure` may take.
@@ -110,7 +110,8 @@ impl Engine {
         let (bytes, origin) = find(&plugin_use.plugin, directory, &self.inner().builtins)
             .map_err(|problem| at(LoadProblem::Source(problem)))?;
         let digest: Digest = Sha256::digest(&bytes).into();
-        let fingerprint = fingerprint(plugin_use, &digest);
+        let consent = Consent::for_origin(&origin);
+        let fingerprint = fingerprint(plugin_use, &digest, consent);
         if let Some(unchanged) = previous.and_then(|host| host.by_fingerprint(&fingerprint)) {
             return Ok((unchanged, None));
         }
@@ -134,7 +135,7 @@ impl Engine {
             .map_err(|error| at(LoadProblem::Link(format!("{error:#}"))))?;
         let introduction = self.introduce(&prepared, &bare, plugin_use)?;
         let mut opened = introduction
-            .open(plugin_use, &surface)
+            .open(plugin_use, &surface, consent)
             .map_err(|found| diagnostics(found, plugin_use))?;
         opened.keyvalue = self.keyvalue(plugin_use);
         let shared = Arc::new(UseShared::new(&plugin_use.name, plugin_use.budget, clocks, opened));
@@ -278,7 +279,7 @@ fn keeping(plugin_use: &PluginUse, isolation: Isolation, slots: Slots) -> Keepin
 }
 
 /// A digest of everything a loaded use depends on.
-fn fingerprint(plugin_use: &PluginUse, component: &Digest) -> Digest {
+fn fingerprint(plugin_use: &PluginUse, component: &Digest, consent: Consent) -> Digest {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());
@@ -291,7 +292,7 @@ fn fingerprint(plugin_use: &PluginUse, component: &Digest) -> Digest {
         plugin_use;
     part(
         format!(
-            "{name} {plugin} {roles:?} {isolation:?} {grants:?} {budget:?} {cache:?} {on_fault:?}"
+            "{name} {plugin} {roles:?} {isolation:?} {grants:?} {budget:?} {cache:?} {on_fault:?} {consent:?}"
         )
         .as_bytes(),
     );

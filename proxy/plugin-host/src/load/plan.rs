@@ -13,9 +13,30 @@ use serde_json::Value;
 use super::LoadProblem;
 use crate::abi::exports::lifecycle;
 use crate::capability::{HttpClient, IssuerKeySet};
+use crate::component_source::ComponentOrigin;
 use crate::inspect::{HTTP, KEYVALUE, Surface};
 use crate::shared::Opened;
 use crate::state::Spent;
+
+/// Who says that a plugin may reach what its plan asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consent {
+    /// The configuration, in words: `grants`.
+    Written,
+    /// The settings, which are the operator's own words too: the component is part of
+    /// the program, and asks for nothing else than they name.
+    BySettings,
+}
+
+impl Consent {
+    /// What a component from there needs.
+    pub(crate) fn for_origin(origin: &ComponentOrigin) -> Self {
+        match origin {
+            ComponentOrigin::File(_) => Self::Written,
+            ComponentOrigin::Builtin => Self::BySettings,
+        }
+    }
+}
 
 /// What a plugin said of itself under its settings.
 pub(crate) struct Introduction {
@@ -24,7 +45,7 @@ pub(crate) struct Introduction {
     /// The secrets it will ask for.
     pub(crate) secrets: Vec<String>,
     /// The issuers whose keys it will use.
-    pub(crate) issuers: Vec<String>,
+    pub(crate) issuers: Vec<lifecycle::Issuer>,
     /// Whether it drew randomness while it was configured.
     pub(crate) random: Spent,
     cacheable: bool,
@@ -47,7 +68,7 @@ impl Introduction {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let (secrets, issuers) = (plan.secrets, plan.issuers.into_iter().map(|i| i.name).collect());
+        let (secrets, issuers) = (plan.secrets, plan.issuers);
         Ok(Self { reads: planned, secrets, issuers, random, cacheable })
     }
 
@@ -56,6 +77,7 @@ impl Introduction {
         &self,
         plugin_use: &PluginUse,
         surface: &Surface,
+        consent: Consent,
     ) -> Result<Opened, Vec<LoadProblem>> {
         let mut problems = Vec::new();
         for role in &plugin_use.roles {
@@ -81,17 +103,10 @@ impl Introduction {
                 in_reach.into_iter().map(|(name, granted)| (name.clone(), granted.clone())),
             );
         }
-        for name in &self.issuers {
-            match grants.issuers.get(name) {
-                Some(keys) => match key_set(name, keys) {
-                    Ok(set) => drop(opened.issuers.insert(name.clone(), set)),
-                    Err(problem) => problems.push(problem),
-                },
-                None => problems.push(LoadProblem::Ungranted {
-                    what: "issuer",
-                    table: "issuers",
-                    name: name.clone(),
-                }),
+        for asked in &self.issuers {
+            match key_set(asked, grants.issuers.get(&asked.name), consent) {
+                Ok(set) => drop(opened.issuers.insert(asked.name.clone(), set)),
+                Err(problem) => problems.push(problem),
             }
         }
         if let Some(granted) = &grants.http
@@ -103,7 +118,7 @@ impl Introduction {
             }
         }
         if problems.is_empty() {
-            problems.extend(ungranted(grants, surface));
+            problems.extend(ungranted(grants, surface, consent));
         }
         if problems.is_empty() { Ok(opened) } else { Err(problems) }
     }
@@ -118,10 +133,14 @@ impl Introduction {
 }
 
 /// What a component imports though nothing of the kind is granted.
-fn ungranted(grants: &Grants, surface: &Surface) -> impl Iterator<Item = LoadProblem> {
+fn ungranted(
+    grants: &Grants,
+    surface: &Surface,
+    consent: Consent,
+) -> impl Iterator<Item = LoadProblem> {
     let absent = [
         ("secrets", grants.secrets.is_empty()),
-        ("keys", grants.issuers.is_empty()),
+        ("keys", grants.issuers.is_empty() && consent == Consent::Written),
         (HTTP, grants.http.is_none()),
         (KEYVALUE, grants.keyvalue.is_none()),
     ];
@@ -129,10 +148,29 @@ fn ungranted(grants: &Grants, surface: &Surface) -> impl Iterator<Item = LoadPro
     missed.map(|(name, _)| LoadProblem::Capability { capability: name.to_owned() })
 }
 
-fn key_set(name: &str, keys: &IssuerKeys) -> Result<IssuerKeySet, LoadProblem> {
-    match keys {
-        IssuerKeys::File { path, jwks } => IssuerKeySet::parse(jwks).map_err(|problem| {
-            LoadProblem::Keys { issuer: name.to_owned(), path: path.clone(), problem }
+/// The keys of an issuer that is asked for, if there is consent.
+fn key_set(
+    asked: &lifecycle::Issuer,
+    granted: Option<&IssuerKeys>,
+    consent: Consent,
+) -> Result<IssuerKeySet, LoadProblem> {
+    match (granted, &asked.source, consent) {
+        (Some(IssuerKeys::File { path, jwks }), _, _) => {
+            IssuerKeySet::parse(jwks).map_err(|problem| LoadProblem::Keys {
+                issuer: asked.name.clone(),
+                path: path.clone(),
+                problem,
+            })
+        }
+        (None, lifecycle::KeySource::Inline(text), Consent::BySettings) => {
+            let jwks = serde_json::from_str(text).unwrap_or_default();
+            IssuerKeySet::parse(&jwks)
+                .map_err(|problem| LoadProblem::PlannedKeys { issuer: asked.name.clone(), problem })
+        }
+        (None, _, _) => Err(LoadProblem::Ungranted {
+            what: "issuer",
+            table: "issuers",
+            name: asked.name.clone(),
         }),
     }
 }

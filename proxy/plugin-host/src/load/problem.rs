@@ -45,6 +45,8 @@ pub(crate) enum LoadProblem {
     NotCacheable,
     #[error("the keys of `{issuer}` in {path}: {problem}")]
     Keys { issuer: String, path: PathBuf, problem: KeySetProblem },
+    #[error("the keys that its settings give for `{issuer}`: {problem}")]
+    PlannedKeys { issuer: String, problem: KeySetProblem },
 }
 
 impl LoadProblem {
