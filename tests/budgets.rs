@@ -56,7 +56,7 @@ fn one_more_request_than_there_are_instances_waits_and_then_goes_away() {
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 200, 503]);
     assert_eq!(gateway.faults("sleeper", "busy"), 1.0);
-    assert_eq!(gateway.log_line("/sleep")["authorizer"], "called");
+    assert_eq!(gateway.log_line("/sleep")["authorizer_cache"], "called");
 }
 
 #[test]

@@ -42,7 +42,8 @@ fn an_access_log_line_tells_the_whole_exchange() {
         ("api", "shop"),
         ("route", "GET /orders/{id}"),
         ("principal", "alice"),
-        ("authorizer", "called"),
+        ("authorizer", "keys"),
+        ("authorizer_cache", "called"),
         ("upstream_endpoint", &upstream.address().to_string()),
     ] {
         assert_eq!(line[field], expected, "{line}");

@@ -6,10 +6,12 @@
 use crate::read::{Either, Named, Number, Size, Time, TimeOrZero, Written, table, texts, words};
 
 mod api;
+mod composition;
 mod plugin_use;
 mod upstream;
 
 pub(crate) use api::{Api, OneOrMany, Respond, Rewrite, Route, Use};
+pub(crate) use composition::{Composable, Composition};
 pub(crate) use plugin_use::{
     Budget, Grants, HttpGrant, Isolation, IsolationWord, OnFault, PluginUse, Secret,
 };
@@ -45,7 +47,7 @@ table! {
         trusted_proxies: Option<Vec<Text>>,
         /// The authorizer of every route that neither names its own nor has one by its API;
         /// `"none"` opens them.
-        authorizer: Option<Use>,
+        authorizer: Option<Composable<Use>>,
         /// Health, readiness and metrics; `"off"` turns them off.
         admin: Either<Off, Admin> = {},
         /// Where access log lines go.
@@ -58,8 +60,8 @@ table! {
         listeners: Named<Listener>,
         /// The services requests are forwarded to.
         upstreams: Named<Upstream>,
-        /// Plugins that decide who may do what.
-        authorizers: Named<PluginUse>,
+        /// Plugins that decide who may do what, and compositions of them.
+        authorizers: Named<Composable<PluginUse>>,
         /// Plugins that check messages.
         validators: Named<PluginUse>,
         /// Plugins that rewrite messages.

@@ -16,8 +16,10 @@ use http::{HeaderName, HeaderValue, Method};
 use crate::diagnostic::Place;
 use crate::path::PathPattern;
 
+mod access;
 mod grants;
 
+pub use access::{Access, Authorization};
 pub use grants::{Grants, HttpGrant, IssuerKeys, KeyValueGrant, Origin, OriginHost, SecretGrant};
 
 /// A whole configuration, checked.
@@ -394,15 +396,6 @@ pub enum RouteMatch {
     },
     /// Whatever no other route of the API matches (`$default`).
     Default,
-}
-
-/// Who decides whether a request may go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Access {
-    /// Nobody: the configuration opened the route with `authorizer = "none"`.
-    Open,
-    /// This authorizer.
-    By(Use),
 }
 
 /// Who answers the requests of a route.

@@ -11,6 +11,7 @@ use crate::surroundings::Surroundings;
 
 mod address;
 mod api;
+mod authorization;
 mod files;
 mod grants;
 mod listener;

@@ -115,7 +115,15 @@ fn kind(property: &Json) -> String {
         return words.join(", ");
     }
     if let Some(alternatives) = property["oneOf"].as_array() {
-        let kinds: Vec<String> = alternatives.iter().map(kind).collect();
+        let mut kinds: Vec<String> = Vec::new();
+        for alternative in alternatives {
+            // An alternative may have alternatives in turn, and two tables are one word.
+            for word in kind(alternative).split(" or ") {
+                if kinds.iter().all(|known| known != word) {
+                    kinds.push(word.to_owned());
+                }
+            }
+        }
         return kinds.join(" or ");
     }
     let number = property["type"] == "integer";

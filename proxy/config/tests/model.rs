@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_config::{
-    Access, AccessLog, Balance, Gateway, HashKey, HostPattern, HostRewrite, Integration, Isolation,
-    KeyValueGrant, OnFault, Origin, OriginHost, PathRewrite, Process, Role, RouteMatch,
-    Surroundings, TlsVersion, UpstreamProtocol, load, parse, parse_within, reference, schema,
+    Access, AccessLog, Authorization, Balance, Gateway, HashKey, HostPattern, HostRewrite,
+    Integration, Isolation, KeyValueGrant, OnFault, Origin, OriginHost, PathRewrite, PluginUseId,
+    Process, Role, RouteMatch, Surroundings, TlsVersion, UpstreamProtocol, Use, load, parse,
+    parse_within, reference, schema,
 };
 
 /// The files of a folder, and the variable `HMAC`.
@@ -125,7 +126,9 @@ fn upstreams_are_as_written() {
 fn plugin_uses_are_as_written() {
     let (_folder, gateway) = whole();
 
-    let [partners, orders, headers, unused] = &gateway.plugin_uses[..] else { panic!("four uses") };
+    let [partners, _staff, orders, headers, unused] = &gateway.plugin_uses[..] else {
+        panic!("five uses")
+    };
     assert_eq!((partners.plugin.as_str(), partners.plugin_place.text()), ("jwt", "\"jwt\""));
     assert_eq!(partners.settings["audience"][0], "orders");
     assert_eq!(partners.settings_places["/audience/0"].text(), "\"orders\"");
@@ -185,7 +188,7 @@ fn routes_inherit_what_they_do_not_write() {
         (method.as_ref().unwrap().as_str(), pattern.to_string()),
         ("GET", "/v1/orders/{id}".into())
     );
-    let Access::By(by) = &get.access else { panic!("an authorizer") };
+    let Access::By(Authorization::One(by)) = &get.access else { panic!("an authorizer") };
     assert_eq!((by.plugin.0, by.argument.as_deref()), (0, Some("orders")));
     assert_eq!(
         (get.validators.len(), get.request_transforms.len(), get.body_limit),
@@ -208,6 +211,21 @@ fn routes_inherit_what_they_do_not_write() {
     assert_eq!((status.as_u16(), headers.len(), body.as_str()), (404, 1, "no such order"));
     assert_eq!(other.routes[0].body_limit, 16 << 30);
     assert!(matches!(&other.routes[0].matches, RouteMatch::Path { method: None, .. }));
+}
+
+#[test]
+fn compositions_are_as_written() {
+    let (_folder, gateway) = whole();
+
+    let by = |plugin: usize, argument: Option<&str>| {
+        let argument = argument.map(str::to_owned);
+        Authorization::One(Use { plugin: PluginUseId(plugin), argument })
+    };
+    let [_, other] = &gateway.apis[..] else { panic!("two apis") };
+    let [either, both] = &other.routes[..] else { panic!("two routes") };
+    let staff = Authorization::All(vec![by(1, Some("read")), by(1, Some("write"))]);
+    assert_eq!(either.access, Access::By(Authorization::Any(vec![by(0, None), staff])));
+    assert_eq!(both.access, Access::By(Authorization::All(vec![by(1, None), by(0, None)])));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::plugins::{PluginFault, Plugins};
 use crate::record::Record;
 use crate::rejection::Rejection;
 
+mod authorization;
 pub(crate) mod authorize;
 pub(crate) mod canonical;
 pub(crate) mod hold;

@@ -14,10 +14,20 @@ pub struct Record {
     pub principal: Option<String>,
     /// Why the gateway answered itself; `None` where the upstream did.
     pub decision: Option<Decision>,
-    /// Whether the authorizer was called or an earlier answer served.
-    pub authorizer: Option<CacheUse>,
+    /// The authorizers whose word it was: those that granted, in order, or the one that
+    /// denied. Nobody where several were asked and none knew the credential.
+    pub authorizers: Vec<Asked>,
     /// Plugins that faulted and were skipped by policy: use name and fault code.
     pub skipped: Vec<(String, &'static str)>,
+}
+
+/// An authorizer that answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The name of the plugin use.
+    pub authorizer: String,
+    /// Whether it was called or an earlier answer served.
+    pub cache: CacheUse,
 }
 
 /// Why the gateway answered a request itself.

@@ -7,7 +7,9 @@ pub(crate) mod routes;
 
 use std::process::ExitCode;
 
-use portcullis_config::{Access, Gateway, HostPattern, Integration, PluginUse, RouteMatch};
+use portcullis_config::{
+    Access, Authorization, Gateway, HostPattern, Integration, PluginUse, RouteMatch,
+};
 use portcullis_pipeline::ServedRoute;
 use serde::Serialize;
 
@@ -71,7 +73,7 @@ impl ShownRoute {
             },
             authorizer: match &route.access {
                 Access::Open => None,
-                Access::By(used) => Some(name(used)),
+                Access::By(authorization) => Some(shown_authorization(authorization, &name)),
             },
             validators: names(&route.validators),
             request_transforms: names(&route.request_transforms),
@@ -81,6 +83,22 @@ impl ShownRoute {
                 Integration::Fixed { status, .. } => format!("status {}", status.as_u16()),
             },
         }
+    }
+}
+
+fn shown_authorization(
+    authorization: &Authorization,
+    name: &impl Fn(&portcullis_config::Use) -> String,
+) -> String {
+    let list = |word: &str, members: &[Authorization]| {
+        let members: Vec<String> =
+            members.iter().map(|member| shown_authorization(member, name)).collect();
+        format!("{word} of [{}]", members.join(", "))
+    };
+    match authorization {
+        Authorization::One(used) => name(used),
+        Authorization::Any(members) => list("any", members),
+        Authorization::All(members) => list("all", members),
     }
 }
 

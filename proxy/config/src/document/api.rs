@@ -1,6 +1,6 @@
 //! `[apis.NAME]` and its routes as typed.
 
-use super::Text;
+use super::{Composable, Text};
 use crate::read::{Either, Named, Number, Size, Written, table};
 
 table! {
@@ -13,7 +13,7 @@ table! {
         /// The path before every route's path.
         base_path: Option<Text>,
         /// The authorizer of its routes; `"none"` opens them.
-        authorizer: Option<Use>,
+        authorizer: Option<Composable<Use>>,
         /// The validators of its routes, in order.
         validate: Option<OneOrMany>,
         /// What rewrites requests of its routes, in order.
@@ -35,7 +35,7 @@ table! {
     "a route"
     struct Route {
         /// The authorizer; `"none"` opens the route. The API's where absent.
-        authorizer: Option<Use>,
+        authorizer: Option<Composable<Use>>,
         /// The validators, in order. The API's where absent.
         validate: Option<OneOrMany>,
         /// What rewrites requests, in order. The API's where absent.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::names::Names;
 use super::plugin_use::PluginUses;
 use super::{Resolver, check_names, route};
-use crate::document::{self, Document, OneOrMany, Text};
+use crate::document::{self, Composable, Document, OneOrMany, Text};
 use crate::gateway::{Access, Api, HostPattern, Role, Upstream, Use};
 use crate::path::{PathPattern, Segment};
 use crate::read::Either;
@@ -110,13 +110,13 @@ fn inherited(
 
 /// Who decides, as written at one level.
 pub(super) fn access(
-    written: Option<&document::Use>,
-    plugins: &mut PluginUses,
+    written: Option<&Composable<document::Use>>,
+    plugins: &PluginUses,
     resolver: &mut Resolver<'_>,
 ) -> Choice<Access> {
     let resolved = written.map(|written| match written {
-        Either::This(name) if name.value == "none" => Some(Access::Open),
-        written => plugins.refer(Role::Authorizer, written, resolver).map(Access::By),
+        Composable::Plain(Either::This(name)) if name.value == "none" => Some(Access::Open),
+        written => plugins.authorization(written, resolver).map(Access::By),
     });
     Choice::of(resolved)
 }

@@ -21,6 +21,13 @@ impl<T: Clone> Names<T> {
         self.entries.push((name.to_owned(), value));
     }
 
+    /// Gives a name that is defined another value.
+    pub(super) fn redefine(&mut self, name: &str, value: Option<T>) {
+        if let Some((_, old)) = self.entries.iter_mut().find(|(known, _)| known == name) {
+            *old = value;
+        }
+    }
+
     /// Finds what a name stands for.
     pub(super) fn find(&self, name: &str, place: &Place, resolver: &mut Resolver<'_>) -> Option<T> {
         if let Some((_, value)) = self.entries.iter().find(|(known, _)| known == name) {

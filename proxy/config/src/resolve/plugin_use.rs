@@ -1,10 +1,13 @@
 //! `[authorizers.NAME]`, `[validators.NAME]`, `[transforms.NAME]`, and references to
 //! them.
 
+use super::authorization::{self, Authorizer, Written};
 use super::names::Names;
 use super::{Resolver, check_names, grants};
-use crate::document::{self, Document, IsolationWord};
-use crate::gateway::{Budget, Isolation, OnFault, PluginUse, PluginUseId, Role, Use};
+use crate::document::{self, Composable, Document, IsolationWord};
+use crate::gateway::{
+    Authorization, Budget, Isolation, OnFault, PluginUse, PluginUseId, Role, Use,
+};
 use crate::read::{Either, Named};
 
 /// Requests an instance serves where `isolation = "reuse"` gives no number.
@@ -17,7 +20,7 @@ const TRANSFORM_OUTPUT: usize = 16 << 20;
 /// The plugin uses, and the roles they are referred to in.
 pub(super) struct PluginUses {
     uses: Vec<PluginUse>,
-    authorizers: Names<PluginUseId>,
+    authorizers: Names<Authorizer>,
     validators: Names<PluginUseId>,
     transforms: Names<PluginUseId>,
 }
@@ -32,36 +35,71 @@ enum Section {
 
 pub(super) fn plugin_uses(document: &Document, resolver: &mut Resolver<'_>) -> PluginUses {
     let mut uses = Vec::new();
-    let mut section = |section, written: &Named<document::PluginUse>| {
-        let (kind, article) = match section {
-            Section::Authorizers => ("authorizer", "an authorizer"),
-            Section::Validators => ("validator", "a validator"),
-            Section::Transforms => ("transform", "a transform"),
-        };
+    let authorizers = authorizers(document, &mut uses, resolver);
+    let validators = ("validator", "a validator", Section::Validators);
+    let transforms = ("transform", "a transform", Section::Transforms);
+    let mut section = |(kind, article, section), written: &Named<document::PluginUse>| {
         check_names(article, written, resolver);
         let mut names = Names::new(kind);
         for entry in &written.entries {
-            if section == Section::Authorizers && entry.name == "none" {
-                let message = "`none` opens a route and cannot name an authorizer";
-                resolver.problem(&entry.place, message);
-            }
             let written = entry.value.as_ref();
-            let id = written.map(|written| {
-                uses.push(plugin_use(section, &entry.name, written, resolver));
-                PluginUseId(uses.len() - 1)
-            });
+            let id = written
+                .map(|written| add(&mut uses, plugin_use(section, &entry.name, written, resolver)));
             names.define(&entry.name, id);
         }
         names
     };
-    let authorizers = section(Section::Authorizers, &document.authorizers);
-    let validators = section(Section::Validators, &document.validators);
-    let transforms = section(Section::Transforms, &document.transforms);
+    let validators = section(validators, &document.validators);
+    let transforms = section(transforms, &document.transforms);
     PluginUses { uses, authorizers, validators, transforms }
 }
 
+fn authorizers(
+    document: &Document,
+    uses: &mut Vec<PluginUse>,
+    resolver: &mut Resolver<'_>,
+) -> Names<Authorizer> {
+    check_names("an authorizer", &document.authorizers, resolver);
+    let mut names = Names::new("authorizer");
+    let mut compositions = Vec::new();
+    for entry in &document.authorizers.entries {
+        if entry.name == "none" {
+            let message = "`none` opens a route and cannot name an authorizer";
+            resolver.problem(&entry.place, message);
+        }
+        match &entry.value {
+            None => names.define(&entry.name, None),
+            Some(Composable::Plain(written)) => {
+                let used = plugin_use(Section::Authorizers, &entry.name, written, resolver);
+                names.define(&entry.name, Some(Authorizer::Plugin(add(uses, used))));
+            }
+            Some(Composable::Composed(composition)) => {
+                let (name, place) = (entry.name.as_str(), &entry.place);
+                compositions.push(Written { name, place, composition });
+            }
+        }
+    }
+    authorization::define(&compositions, &mut names, resolver);
+    names
+}
+
+fn add(uses: &mut Vec<PluginUse>, used: PluginUse) -> PluginUseId {
+    uses.push(used);
+    PluginUseId(uses.len() - 1)
+}
+
 impl PluginUses {
-    /// Finds the plugin use that is referred to, and notes its role.
+    /// Finds the authorizers that are referred to.
+    pub(super) fn authorization(
+        &self,
+        written: &Composable<document::Use>,
+        resolver: &mut Resolver<'_>,
+    ) -> Option<Authorization> {
+        authorization::refer(written, &self.authorizers, resolver)
+    }
+
+    /// Finds the plugin use that is referred to in a role other than an authorizer's, and
+    /// notes the role.
     pub(super) fn refer(
         &mut self,
         role: Role,
@@ -72,11 +110,7 @@ impl PluginUses {
             Either::This(name) => (name, None),
             Either::That(table) => (&table.with, table.r#use.clone()),
         };
-        let names = match role {
-            Role::Authorizer => &self.authorizers,
-            Role::Validator => &self.validators,
-            Role::RequestTransform | Role::ResponseTransform => &self.transforms,
-        };
+        let names = if role == Role::Validator { &self.validators } else { &self.transforms };
         let plugin = names.find(&name.value, &name.place, resolver)?;
         if let Some(found) = self.uses.get_mut(plugin.0)
             && !found.roles.contains(&role)

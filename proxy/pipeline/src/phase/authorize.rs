@@ -1,13 +1,13 @@
-//! Asks who the caller is and whether the request may go on.
+//! Establishes who the caller is and whether the request may go on.
 
 use http::{HeaderName, HeaderValue};
-use portcullis_config::{Access, Role, Use};
+use portcullis_config::Access;
 use portcullis_policy::{Question, Verdict};
 
 use crate::incoming::Incoming;
-use crate::phase::hold::hold;
+use crate::phase::authorization::{Asking, Denied, Granted};
 use crate::phase::route::Routed;
-use crate::plugins::{Call, Identity, Plugins};
+use crate::plugins::{Identity, Plugins};
 use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::view::{Subject, View};
@@ -38,7 +38,7 @@ impl Authorized {
     }
 }
 
-/// Asks the route's authorizer, unless the configuration opened the route.
+/// Asks the route's authorizers, unless the configuration opened the route.
 ///
 /// Fails closed: an authorizer that faults has not allowed the request.
 pub(crate) async fn authorize<I: Incoming>(
@@ -47,25 +47,27 @@ pub(crate) async fn authorize<I: Incoming>(
     incoming: &mut I,
     record: &mut Record,
 ) -> Result<Authorized, Rejection> {
-    let authorizer: &Use = match &routed.route().access {
+    let authorization = match &routed.route().access {
         Access::Open => {
             return Ok(Authorized { routed, identity: None, response_headers: Vec::new() });
         }
-        Access::By(authorizer) => authorizer,
+        Access::By(authorization) => authorization,
     };
-    let reads = plugins.reads(authorizer.plugin, Role::Authorizer);
-    hold(reads, routed.route().body_limit, incoming).await?;
-    let parts = routed.subject().as_received(incoming);
-    let answer = plugins.authorize(Call { target: authorizer, view: View::of(&parts) }).await;
-    let (answer, cache) = answer.map_err(|fault| {
-        let plugin = plugins.name(authorizer.plugin);
-        Rejection::AuthorizerFault { plugin, fault }
-    })?;
-    record.authorizer = Some(cache);
-    let grant = answer.map_err(Rejection::Denied)?;
+    let mut asking = Asking { routed: &routed, plugins, incoming };
+    let grant = match asking.ask(authorization, None).await? {
+        Ok(Granted { grant, by }) => {
+            record.authorizers = by;
+            grant
+        }
+        Err(Denied { denial, by }) => {
+            record.authorizers.extend(by);
+            return Err(Rejection::Denied(denial));
+        }
+    };
     record.principal = Some(grant.identity.principal.clone());
     // Never cached with the grant: the reads a cache compares need not hold the path.
     if !grant.policies.is_empty() {
+        let parts = routed.subject().as_received(incoming);
         let resource = View::of(&parts).arn().unwrap_or_default();
         let question = Question { action: "execute-api:Invoke", resource: &resource };
         if grant.policies.iter().any(|policy| policy.evaluate(question) != Verdict::Allow) {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use portcullis_pipeline::{CacheUse, Denial, Grant, PluginFault, Reason, Value};
+use portcullis_pipeline::{Asked, CacheUse, Denial, Grant, PluginFault, Reason, Value};
 use portcullis_policy::Policy;
 
 use crate::scripted::{Scripted, denied, grant_to, granted};
@@ -98,7 +98,8 @@ async fn a_granted_request_carries_its_caller_and_the_headers_for_the_response()
     let outcome = admit(&pipeline(guarded(), plugins), post()).await;
 
     assert_eq!(outcome.record.principal.as_deref(), Some("alice"));
-    assert_eq!(outcome.record.authorizer, Some(CacheUse::Hit));
+    let asked = Asked { authorizer: "p0".into(), cache: CacheUse::Hit };
+    assert_eq!(outcome.record.authorizers, [asked]);
     assert_eq!(outcome.record.decision, None);
     let forward = outcome.forward();
     assert_eq!(forward.identity.unwrap().principal, "alice");

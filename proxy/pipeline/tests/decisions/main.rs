@@ -7,6 +7,8 @@ mod bodies;
 #[cfg(test)]
 mod canonical;
 #[cfg(test)]
+mod composition;
+#[cfg(test)]
 mod receive;
 #[cfg(test)]
 mod route_model;

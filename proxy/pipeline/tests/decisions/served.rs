@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_config::{
-    Access, Api, Balance, HostPattern, HostRewrite, Integration, PathPattern, PathRewrite, Place,
-    PluginUseId, Route, RouteMatch, Timeouts, Upstream, UpstreamProtocol, Use,
+    Access, Api, Authorization, Balance, HostPattern, HostRewrite, Integration, PathPattern,
+    PathRewrite, Place, PluginUseId, Route, RouteMatch, Timeouts, Upstream, UpstreamProtocol, Use,
 };
 use portcullis_pipeline::{Admitted, Answer, Decision, Forward, Pipeline, Record, Rejection};
 
@@ -36,7 +36,7 @@ pub(crate) fn route(key: &str) -> Route {
 
 /// `POST /orders/{id}` behind authorizer 0.
 pub(crate) fn guarded() -> Route {
-    Route { access: Access::By(plugin(0)), ..route("POST /orders/{id}") }
+    Route { access: Access::By(Authorization::One(plugin(0))), ..route("POST /orders/{id}") }
 }
 
 pub(crate) fn plugin(id: usize) -> Use {

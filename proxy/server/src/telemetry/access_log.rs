@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use portcullis_config::AccessLog;
-use portcullis_pipeline::CacheUse;
+use portcullis_pipeline::{Asked, CacheUse};
 use serde::Serialize;
 
 use super::Finished;
@@ -75,7 +75,9 @@ struct RoutePart {
     route: Option<String>,
     principal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    authorizer: Option<&'static str>,
+    authorizer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorizer_cache: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,10 +119,8 @@ impl Line {
                 api: route.map(|route| route.api.clone()),
                 route: route.map(|route| route.route.key.clone()),
                 principal: record.principal.clone(),
-                authorizer: record.authorizer.map(|cache| match cache {
-                    CacheUse::Called => "called",
-                    CacheUse::Hit => "cached",
-                }),
+                authorizer: authorizers(&record.authorizers),
+                authorizer_cache: cache_use(&record.authorizers),
             },
             status: finished.status.map(|status| status.as_u16()),
             bytes_in: finished.bytes.0,
@@ -139,6 +139,22 @@ impl Line {
             },
         }
     }
+}
+
+/// Those whose word it was; `+` cannot stand in a name.
+fn authorizers(asked: &[Asked]) -> Option<String> {
+    let names: Vec<&str> = asked.iter().map(|asked| asked.authorizer.as_str()).collect();
+    (!names.is_empty()).then(|| names.join("+"))
+}
+
+/// `cached` where no plugin had to be called.
+fn cache_use(asked: &[Asked]) -> Option<&'static str> {
+    let uses = asked.iter().map(|asked| match asked.cache {
+        CacheUse::Hit => "cached",
+        CacheUse::Called => "called",
+    });
+    // `called` sorts after `cached`.
+    uses.max()
 }
 
 impl AccessLogger {
