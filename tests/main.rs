@@ -7,6 +7,7 @@ mod breaker;
 mod budgets;
 mod capabilities;
 mod cli;
+mod clients;
 mod composition;
 mod examples;
 mod faults;

@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask serve | test | bench`.
+//! The project's own commands: `cargo xtask serve | test | clients | bench`.
 //!
 //! Depends on nothing, so that it starts at once on a fresh machine.
 
 mod bench;
+mod clients;
 mod demo_upstream;
 mod serve;
 mod setup;
@@ -17,6 +18,7 @@ usage: cargo xtask <command>
   serve [--exit]  build, start the quickstart and print what to try
                   (--exit: try it by itself, then stop)
   test            everything CI checks, in its order
+  clients         install the programs that tests run against the gateway
   bench [NAME]    measurements; benches/README.md says how to read them";
 
 fn main() -> ExitCode {
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["serve"] => serve::serve(serve::Until::Interrupted),
         ["serve", "--exit"] => serve::serve(serve::Until::Tried),
         ["test"] => test::test(),
+        ["clients"] => clients::clients(),
         ["bench", names @ ..] => bench::bench(names),
         _ => {
             eprintln!("{USAGE}");

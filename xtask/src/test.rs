@@ -1,11 +1,12 @@
 //! `cargo xtask test`: everything CI checks, quick things first.
 
-use crate::setup;
 use crate::step::{Outcome, cargo, run};
+use crate::{clients, setup};
 
 /// Checks everything.
 pub(crate) fn test() -> Outcome {
     setup::wasm_target()?;
+    clients::clients()?;
     run("formatting", cargo().args(["fmt", "--all", "--check"]))?;
     let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run("lints", cargo().args(lint))?;
