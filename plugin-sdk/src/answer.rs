@@ -70,6 +70,12 @@ impl Denial {
         Self::Forbidden(Reason::new(code))
     }
 
+    /// It cannot be told: what the answer depends on is out of reach. 503; the code is
+    /// for logs and metrics.
+    pub fn unavailable(code: impl Into<String>) -> Self {
+        Self::Unavailable(Reason::new(code))
+    }
+
     /// Sets the only words the client may read. [`NotMine`](Self::NotMine) has none.
     pub fn with_public_text(mut self, text: impl Into<String>) -> Self {
         if let Some(reason) = self.reason_mut() {
@@ -90,7 +96,9 @@ impl Denial {
     fn reason_mut(&mut self) -> Option<&mut Reason> {
         match self {
             Self::NotMine | Self::Respond(_) => None,
-            Self::Unauthenticated(reason) | Self::Forbidden(reason) => Some(reason),
+            Self::Unauthenticated(reason) | Self::Forbidden(reason) | Self::Unavailable(reason) => {
+                Some(reason)
+            }
         }
     }
 }

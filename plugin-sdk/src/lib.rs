@@ -53,7 +53,8 @@
 //!
 //! The crate is a `cdylib` (add `rlib` to use it elsewhere), built with
 //! `cargo build --target wasm32-wasip2 --release`. What it may use of the host
-//! is in [`log`], [`secrets`], [`crypto`], [`keys`] and [`credentials`]; a component imports only
+//! is in [`log`], [`secrets`], [`crypto`], [`keys`],
+//! [`credentials`] and [`http`]; a component imports only
 //! those it calls.
 
 #[doc(hidden)]
@@ -62,6 +63,7 @@ pub mod credentials;
 pub mod crypto;
 #[doc(hidden)]
 pub mod export;
+pub mod http;
 pub mod keys;
 pub mod log;
 pub mod secrets;

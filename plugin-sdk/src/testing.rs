@@ -19,11 +19,13 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::credentials::{Credential, Kind};
+use crate::http::{HttpError, Request as HttpRequest, Response as HttpResponse};
 use crate::keys::{KeyError, Signed};
 use crate::{Plugin, SettingsError};
 
 pub(crate) mod credentials;
 pub(crate) mod crypto;
+pub(crate) mod http;
 pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod secrets;
@@ -43,10 +45,13 @@ pub struct Host {
     issuers: BTreeMap<String, Verify>,
     metadata: BTreeMap<String, String>,
     credentials: Option<Vec<StoredCredential>>,
+    service: Option<Service>,
     lines: Rc<RefCell<Vec<String>>>,
 }
 
 type Verify = Box<dyn Fn(Signed<'_>) -> Result<bool, KeyError>>;
+
+type Service = Box<dyn Fn(&HttpRequest) -> Result<HttpResponse, HttpError>>;
 
 /// A secret that tests grant.
 struct Secret {
@@ -109,6 +114,15 @@ impl Host {
     ) -> Self {
         let stored = StoredCredential { kind, credential, secret: secret.into() };
         self.credentials.get_or_insert_default().push(stored);
+        self
+    }
+
+    /// Grants requests, which a function of the test answers.
+    pub fn with_service(
+        mut self,
+        answer: impl Fn(&HttpRequest) -> Result<HttpResponse, HttpError> + 'static,
+    ) -> Self {
+        self.service = Some(Box::new(answer));
         self
     }
 

@@ -18,6 +18,7 @@ use crate::path::PathPattern;
 
 mod access;
 mod grants;
+mod origin;
 
 pub use access::{Access, Authorization};
 pub use grants::{Grants, HttpGrant, IssuerKeys, KeyValueGrant, Origin, OriginHost, SecretGrant};

@@ -232,6 +232,9 @@ pub enum PluginFault {
     /// The answer breaks the contract.
     #[error("answered out of contract: {0}")]
     BadAnswer(String),
+    /// What its answer depends on is out of reach: its own code for it.
+    #[error("could not decide: {0}")]
+    Unavailable(String),
     /// No instance came free in time.
     #[error("all its instances are busy")]
     Busy,
@@ -253,6 +256,7 @@ impl PluginFault {
             Self::Memory => "memory",
             Self::Output { .. } => "output",
             Self::BadAnswer(_) => "bad-answer",
+            Self::Unavailable(_) => "unavailable",
             Self::Busy => "busy",
             Self::BreakerOpen => "breaker-open",
             Self::Start(_) => "start",

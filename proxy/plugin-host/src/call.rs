@@ -5,6 +5,7 @@ use std::time::Instant;
 use portcullis_pipeline::PluginFault;
 use wasmtime::Trap;
 
+use crate::abi::exports::authorizer::Denial;
 use crate::instance::{Configured, Instance, RoleAnswer, RoleCall};
 use crate::plugin_use::LoadedUse;
 use crate::slots::Slot;
@@ -32,7 +33,7 @@ impl LoadedUse {
             self.metrics.faulted(&PluginFault::BreakerOpen);
             return Err(PluginFault::BreakerOpen);
         }
-        let outcome = self.call_in_a_slot(&call, time_ms).await;
+        let outcome = self.call_in_a_slot(&call, time_ms).await.and_then(decided);
         match &outcome {
             Ok(_) => self.keeping.breaker.answered(),
             // A full house is no sign of a broken plugin.
@@ -113,6 +114,16 @@ impl LoadedUse {
             // A full queue drops the instance, which is as good as any other way.
             drop(self.keeping.idle.push(occupied));
         }
+    }
+}
+
+/// Turns an answer that is none into the fault that it is.
+fn decided(answer: RoleAnswer) -> Result<RoleAnswer, PluginFault> {
+    match answer {
+        RoleAnswer::Authorized(Err(Denial::Unavailable(why))) => {
+            Err(PluginFault::Unavailable(why.code))
+        }
+        answer => Ok(answer),
     }
 }
 

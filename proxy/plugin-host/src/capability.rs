@@ -11,7 +11,7 @@ mod wasi;
 
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub use crypto::Key;
-pub(crate) use http::{AuthoritiesProblem, HttpClient, HttpSide};
+pub(crate) use http::{AuthoritiesProblem, HttpClient, HttpSide, covers};
 pub(crate) use keys::{IssuerKeySet, KeySetProblem};
 pub(crate) use keyvalue::{KeyValue, Stores};
 pub(crate) use log::LogSink;

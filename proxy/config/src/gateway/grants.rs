@@ -1,10 +1,10 @@
 //! What a plugin may do beyond computing and logging.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::origin::{Origin, OriginHost};
 use crate::secret::Secret;
 
 /// What a plugin may do beyond computing and logging.
@@ -65,26 +65,20 @@ pub struct HttpGrant {
     pub requests: u32,
 }
 
-/// Where a plugin may send requests: a scheme, a host and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// Whether it is `https`, and not `http`.
-    pub https: bool,
-    /// The host.
-    pub host: OriginHost,
-    /// The port.
-    pub port: u16,
-}
-
-/// The host of an origin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OriginHost {
-    /// A name, in lower case.
-    Name(String),
-    /// Every name below this one, which is in lower case: `*.example.com`.
-    Below(String),
-    /// An address, which is meant by being written.
-    Address(IpAddr),
+impl HttpGrant {
+    /// These origins, with the limits of a grant that says nothing of them. Whoever
+    /// names an origin means its addresses, private ones too.
+    pub fn of_origins(origins: Vec<Origin>) -> Self {
+        Self {
+            origins,
+            private_addresses: true,
+            authorities: None,
+            timeout: Duration::from_secs(2),
+            request_bytes: 1 << 20,
+            response_bytes: 1 << 20,
+            requests: 4,
+        }
+    }
 }
 
 /// How much a plugin may remember from one call to another.

@@ -28,6 +28,9 @@ pub(crate) fn authorizer_answer(
         Err(authorizer::Denial::NotMine) => Err(Denial::NotMine),
         Err(authorizer::Denial::Unauthenticated(why)) => Err(Denial::Unauthenticated(reason(why)?)),
         Err(authorizer::Denial::Forbidden(why)) => Err(Denial::Forbidden(reason(why)?)),
+        Err(authorizer::Denial::Unavailable(why)) => {
+            return Err(PluginFault::Unavailable(why.code));
+        }
         Err(authorizer::Denial::Respond(response)) => {
             Err(Denial::Respond(Box::new(self::answer(response)?)))
         }

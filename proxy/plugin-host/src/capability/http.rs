@@ -10,13 +10,14 @@
 //!                      bodies within their limits, all within the time
 //! ```
 //!
-//! Deliberately absent: redirects, retries of what was sent, proxies, HTTP/2, and any
-//! name that is resolved after its address was checked.
+//! Deliberately absent: redirects, retries of what was sent, proxies, and any name
+//! that is resolved after its address was checked.
 
 mod address;
 mod body;
 mod client;
 mod connect;
+mod connection;
 mod origin;
 mod pool;
 
@@ -36,6 +37,7 @@ use origin::Refusal;
 
 pub(crate) use client::HttpClient;
 pub(crate) use connect::AuthoritiesProblem;
+pub(crate) use origin::covers;
 
 /// Bytes of one set of header fields. A guest may hold as many sets as handles.
 const HEAD_BYTES: usize = 32 << 10;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use portcullis_config::{Grants, IssuerKeys, PluginUse, Role};
+use portcullis_config::{Grants, HttpGrant, IssuerKeys, Origin, PluginUse, Role};
 use portcullis_pipeline::{BodyMode, Reads};
 use serde_json::Value;
 
 use super::LoadProblem;
 use crate::abi::exports::lifecycle;
-use crate::capability::{HttpClient, IssuerKeySet};
+use crate::capability::{HttpClient, IssuerKeySet, covers};
 use crate::component_source::ComponentOrigin;
 use crate::inspect::{HTTP, KEYVALUE, Surface};
 use crate::shared::Opened;
@@ -46,6 +46,8 @@ pub(crate) struct Introduction {
     pub(crate) secrets: Vec<String>,
     /// The issuers whose keys it will use.
     pub(crate) issuers: Vec<lifecycle::Issuer>,
+    /// The origins it will call.
+    pub(crate) origins: Vec<Origin>,
     /// Whether it drew randomness while it was configured.
     pub(crate) random: Spent,
     cacheable: bool,
@@ -65,11 +67,18 @@ impl Introduction {
                 Err(problem) => problems.push(problem),
             }
         }
+        let mut origins = Vec::new();
+        for text in plan.origins {
+            match text.parse() {
+                Ok(origin) => origins.push(origin),
+                Err(why) => problems.push(LoadProblem::Origin { text, why }),
+            }
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
         let (secrets, issuers) = (plan.secrets, plan.issuers);
-        Ok(Self { reads: planned, secrets, issuers, random, cacheable })
+        Ok(Self { reads: planned, secrets, issuers, origins, random, cacheable })
     }
 
     /// Compares the plan with the grants; what is granted and asked for is opened.
@@ -109,18 +118,46 @@ impl Introduction {
                 Err(problem) => problems.push(problem),
             }
         }
-        if let Some(granted) = &grants.http
-            && surface.imports(HTTP)
-        {
-            match HttpClient::new(granted) {
-                Ok(client) => opened.http = Some(Arc::new(client)),
-                Err(problem) => problems.push(problem.into()),
-            }
+        match self.http(grants, surface, consent) {
+            Ok(client) => opened.http = client,
+            Err(problem) => problems.push(problem),
         }
         if problems.is_empty() {
             problems.extend(ungranted(grants, surface, consent));
         }
         if problems.is_empty() { Ok(opened) } else { Err(problems) }
+    }
+
+    /// Opens what sends its requests, where something is granted.
+    fn http(
+        &self,
+        grants: &Grants,
+        surface: &Surface,
+        consent: Consent,
+    ) -> Result<Option<Arc<HttpClient>>, LoadProblem> {
+        let client = match (&grants.http, consent) {
+            (Some(granted), _) => {
+                let missed = self.origins.iter().find(|asked| !covers(&granted.origins, asked));
+                if let Some(missed) = missed {
+                    return Err(LoadProblem::ungranted_origin(missed));
+                }
+                if !surface.imports(HTTP) {
+                    return Ok(None);
+                }
+                HttpClient::new(granted)?
+            }
+            (None, _) if self.origins.is_empty() => return Ok(None),
+            (None, Consent::BySettings) => {
+                HttpClient::new(&HttpGrant::of_origins(self.origins.clone()))?
+            }
+            (None, Consent::Written) => {
+                return Err(self.origins.first().map_or_else(
+                    || LoadProblem::Capability { capability: HTTP.to_owned() },
+                    LoadProblem::ungranted_origin,
+                ));
+            }
+        };
+        Ok(Some(Arc::new(client)))
     }
 
     /// How long grants may be kept.
@@ -140,11 +177,15 @@ fn ungranted(
 ) -> impl Iterator<Item = LoadProblem> {
     let absent = [
         ("secrets", grants.secrets.is_empty()),
-        ("keys", grants.issuers.is_empty() && consent == Consent::Written),
+        ("keys", grants.issuers.is_empty()),
         (HTTP, grants.http.is_none()),
         (KEYVALUE, grants.keyvalue.is_none()),
     ];
-    let missed = absent.into_iter().filter(|(name, absent)| *absent && surface.imports(name));
+    // What a built-in can do under other settings, it need not be granted under these.
+    let missed = move |(name, absent): &(&str, bool)| {
+        *absent && consent == Consent::Written && surface.imports(name)
+    };
+    let missed = absent.into_iter().filter(missed);
     missed.map(|(name, _)| LoadProblem::Capability { capability: name.to_owned() })
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use portcullis_config::{Diagnostic, Place, PluginUse, Role};
+use portcullis_config::{Diagnostic, Origin, Place, PluginUse, Role};
 use portcullis_pipeline::PluginFault;
 
 use crate::capability::{AuthoritiesProblem, KeySetProblem};
@@ -45,11 +45,18 @@ pub(crate) enum LoadProblem {
     NotCacheable,
     #[error("the keys of `{issuer}` in {path}: {problem}")]
     Keys { issuer: String, path: PathBuf, problem: KeySetProblem },
+    #[error("its plan calls `{text}`, which is no origin: {why}")]
+    Origin { text: String, why: &'static str },
     #[error("the keys that its settings give for `{issuer}`: {problem}")]
     PlannedKeys { issuer: String, problem: KeySetProblem },
 }
 
 impl LoadProblem {
+    /// An origin that the plan calls and nothing grants.
+    pub(crate) fn ungranted_origin(origin: &Origin) -> Self {
+        Self::Ungranted { what: "origin", table: "http", name: origin.to_string() }
+    }
+
     /// The problem at its place, with what to do about it.
     pub(crate) fn diagnostic(self, plugin_use: &PluginUse) -> Diagnostic {
         let place = match &self {
@@ -73,6 +80,7 @@ impl LoadProblem {
                 Some(format!("known: {}", quoted.join(", ")))
             }
             Self::Ungranted { table, name, .. } => Some(match *table {
+                "http" => format!("grant it: grants.http = {{ origins = [\"{name}\"] }}"),
                 "secrets" => format!("grant it: grants.secrets.{name} = {{ env = \"…\" }}"),
                 _ => format!("grant it: grants.issuers.\"{name}\" = {{ jwks = \"…\" }}"),
             }),

@@ -7,10 +7,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use tokio::time::{Instant, Sleep};
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use super::connection::Connection;
 use super::origin::Destination;
 use super::pool::Pool;
 
@@ -69,14 +69,15 @@ pub(super) struct Answer {
 pub(super) struct Return {
     pub(super) pool: Arc<Pool>,
     pub(super) to: Destination,
-    pub(super) connection: SendRequest<Question>,
+    pub(super) connection: Connection,
 }
 
 impl Answer {
-    /// At most so many bytes of a body, until then.
-    pub(super) fn new(body: Incoming, limit: usize, until: Instant, back: Return) -> Self {
+    /// At most so many bytes of a body, until then; a connection that exchanges share
+    /// needs no way back.
+    pub(super) fn new(body: Incoming, limit: usize, until: Instant, back: Option<Return>) -> Self {
         let until = Box::pin(tokio::time::sleep_until(until));
-        let mut answer = Self { body, limit, left: limit, until, back: Some(back) };
+        let mut answer = Self { body, limit, left: limit, until, back };
         answer.give_back_at_the_end();
         answer
     }

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{Request, Response, Uri};
+use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use portcullis_config::HttpGrant;
 use tokio::time::{Instant, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::body::{Answer, Question, Return};
 use super::connect::{AuthoritiesProblem, Connector, NoConnection};
+use super::connection::{Connection, address};
 use super::origin::{Destination, Refusal, admit};
 use super::pool::Pool;
 
@@ -77,9 +77,7 @@ impl HttpClient {
         let to = admit(&self.grant.origins, &request)?;
         let limit = self.grant.request_bytes;
         let mut request = request.map(|body| Question::new(body, limit));
-        // A server is asked in the origin form; the authority stands in `host`.
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
+        address(&mut request, to.protocol);
         Ok(Admitted { request, to })
     }
 
@@ -107,7 +105,13 @@ impl HttpClient {
         if length > limit as u64 {
             return Err(Error::HttpResponseBodySize(Some(length)).into());
         }
-        let back = Return { pool: self.pool.clone(), to, connection };
+        let back = match connection {
+            shared @ Connection::Http2(_) => {
+                self.pool.share(&to, shared);
+                None
+            }
+            alone => Some(Return { pool: self.pool.clone(), to, connection: alone }),
+        };
         Ok(response.map(|body| Answer::new(body, limit, until, back).boxed_unsync()))
     }
 
@@ -116,12 +120,12 @@ impl HttpClient {
         mut request: Request<Question>,
         to: &Destination,
         connected_by: Instant,
-    ) -> Result<(Response<Incoming>, SendRequest<Question>), NoAnswer> {
+    ) -> Result<(Response<Incoming>, Connection), NoAnswer> {
         while let Some(mut waiting) = self.pool.take(to) {
             if waiting.ready().await.is_err() {
                 continue;
             }
-            match waiting.try_send_request(request).await {
+            match waiting.try_send(request).await {
                 Ok(response) => return Ok((response, waiting)),
                 // Given back only where not a byte of it was written, so that nothing
                 // is ever asked twice.
@@ -140,8 +144,10 @@ impl HttpClient {
             Ok(Err(NoConnection::Failed(error))) => return Err(error.into()),
             Err(_) => return Err(Error::ConnectionTimeout.into()),
         };
-        let response = connection.send_request(request).await.map_err(Error::Hyper)?;
-        Ok((response, connection))
+        match connection.try_send(request).await {
+            Ok(response) => Ok((response, connection)),
+            Err(failed) => Err(Error::Hyper(failed.into_error()).into()),
+        }
     }
 }
 

@@ -4,24 +4,18 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use hyper::client::conn::http1::{Builder, SendRequest};
 use portcullis_config::HttpGrant;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::Error;
-use wasmtime_wasi_http::io::TokioIo;
 
 use super::address::{is_one_host, is_public};
-use super::body::Question;
+use super::connection::{Connection, Protocol};
 use super::origin::{Destination, Host};
-
-/// Bytes of an answer's head.
-const HEAD_BYTES: usize = 64 << 10;
 
 /// Why a plugin use cannot speak TLS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +31,13 @@ pub(crate) enum AuthoritiesProblem {
 /// Makes connections under one grant.
 pub(super) struct Connector {
     private_addresses: bool,
-    tls: Option<TlsConnector>,
+    tls: Option<Tls>,
+}
+
+/// TLS for each version of HTTP, which it agrees on.
+struct Tls {
+    http1: TlsConnector,
+    http2: TlsConnector,
 }
 
 /// Why there is no connection.
@@ -67,22 +67,27 @@ impl Connector {
         &self,
         to: &Destination,
         until: Instant,
-    ) -> Result<SendRequest<Question>, NoConnection> {
+    ) -> Result<Connection, NoConnection> {
         let addresses = self.addresses(to).await?;
         let stream = first_that_answers(&addresses, until).await?;
         // Requests are written whole; waiting for more only delays them.
         stream.set_nodelay(true).map_err(Error::Connect)?;
         if !to.https {
-            return Ok(speak(stream).await?);
+            return Ok(Connection::begin(stream, to.protocol).await?);
         }
         let tls = self.tls.as_ref().ok_or(Error::ConfigurationError)?;
+        let tls = match to.protocol {
+            Protocol::Http1 => &tls.http1,
+            Protocol::Http2 => &tls.http2,
+        };
         let name = match &to.host {
             Host::Address(address) => ServerName::from(*address),
             Host::Name(name) => {
                 ServerName::try_from(name.clone()).map_err(|_| Error::DestinationNotFound)?
             }
         };
-        Ok(speak(tls.connect(name, stream).await.map_err(Error::Tls)?).await?)
+        let stream = tls.connect(name, stream).await.map_err(Error::Tls)?;
+        Ok(Connection::begin(stream, to.protocol).await?)
     }
 
     /// The addresses of a destination that may be used. Each is checked here, and no
@@ -130,23 +135,7 @@ fn refused(error: io::Error) -> Error {
     }
 }
 
-/// Begins HTTP/1.1 on a stream. A task of its own drives it, which ends with the last
-/// handle on the connection.
-async fn speak<S>(stream: S) -> Result<SendRequest<Question>, Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let handshake = Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await;
-    let (handle, connection) = handshake?;
-    tokio::spawn(async move {
-        if let Err(problem) = connection.await {
-            tracing::debug!(%problem, "a connection of a plugin's requests ended");
-        }
-    });
-    Ok(handle)
-}
-
-fn tls(authorities: Option<&str>) -> Result<TlsConnector, AuthoritiesProblem> {
+fn tls(authorities: Option<&str>) -> Result<Tls, AuthoritiesProblem> {
     let mut roots = RootCertStore::empty();
     match authorities {
         Some(pem) => {
@@ -174,6 +163,9 @@ fn tls(authorities: Option<&str>) -> Result<TlsConnector, AuthoritiesProblem> {
         .map_err(|problem| AuthoritiesProblem::System(problem.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
+    let mut connector = |protocol: Protocol| {
+        config.alpn_protocols = vec![protocol.alpn().to_vec()];
+        TlsConnector::from(Arc::new(config.clone()))
+    };
+    Ok(Tls { http1: connector(Protocol::Http1), http2: connector(Protocol::Http2) })
 }

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use http::{Method, Request, Uri};
 use portcullis_config::{Origin, OriginHost};
 
+use super::connection::Protocol;
+
 /// Where a request goes, once that is granted. Connections are kept by it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Destination {
@@ -14,6 +16,8 @@ pub(super) struct Destination {
     pub(super) host: Host,
     /// The port.
     pub(super) port: u16,
+    /// The version of HTTP spoken.
+    pub(super) protocol: Protocol,
 }
 
 /// The host of a destination.
@@ -62,12 +66,13 @@ pub(super) fn admit<B>(origins: &[Origin], request: &Request<B>) -> Result<Desti
         let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
         Refusal::Origin(format!("{scheme}://{authority}"))
     };
-    let destination = destination(uri).ok_or_else(refusal)?;
+    let protocol = Protocol::for_headers(request.headers());
+    let destination = destination(uri, protocol).ok_or_else(refusal)?;
     let granted = origins.iter().any(|origin| allows(origin, &destination));
     if granted { Ok(destination) } else { Err(refusal()) }
 }
 
-fn destination(uri: &Uri) -> Option<Destination> {
+fn destination(uri: &Uri, protocol: Protocol) -> Option<Destination> {
     let https = match uri.scheme_str()? {
         "https" => true,
         "http" => false,
@@ -93,7 +98,19 @@ fn destination(uri: &Uri) -> Option<Destination> {
             Err(_) => Host::Name(host.to_ascii_lowercase()),
         },
     };
-    Some(Destination { https, host, port })
+    Some(Destination { https, host, port, protocol })
+}
+
+/// Whether everything at an origin may be called under one of these.
+pub(crate) fn covers(granted: &[Origin], wanted: &Origin) -> bool {
+    let host = match &wanted.host {
+        OriginHost::Name(name) => Host::Name(name.clone()),
+        OriginHost::Address(address) => Host::Address(*address),
+        OriginHost::Below(_) => return granted.contains(wanted),
+    };
+    let (https, port, protocol) = (wanted.https, wanted.port, Protocol::Http1);
+    let destination = Destination { https, host, port, protocol };
+    granted.iter().any(|origin| allows(origin, &destination))
 }
 
 fn allows(origin: &Origin, destination: &Destination) -> bool {

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1::SendRequest;
-
-use super::body::Question;
+use super::connection::Connection;
 use super::origin::Destination;
 
 /// How long a connection waits. Servers commonly wait longer, so that it is seldom
@@ -25,17 +23,22 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Waiting {
-    connection: SendRequest<Question>,
+    connection: Connection,
     since: Instant,
 }
 
 impl Pool {
     /// Takes the connection that has waited the shortest, if one is still good.
-    pub(super) fn take(&self, to: &Destination) -> Option<SendRequest<Question>> {
+    pub(super) fn take(&self, to: &Destination) -> Option<Connection> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let connections = waiting.get_mut(to)?;
-        while let Some(found) = connections.pop() {
+        while let Some(mut found) = connections.pop() {
             if found.is_good() {
+                if let Some(same) = found.connection.shared() {
+                    found.since = Instant::now();
+                    connections.push(found);
+                    return Some(same);
+                }
                 return Some(found.connection);
             }
         }
@@ -43,8 +46,16 @@ impl Pool {
         None
     }
 
+    /// Keeps a connection that exchanges share, unless another is there.
+    pub(super) fn share(&self, to: &Destination, connection: Connection) {
+        let known = self.take(to);
+        if known.is_none() {
+            self.keep(to, connection);
+        }
+    }
+
     /// Keeps a connection, unless enough are kept.
-    pub(super) fn keep(&self, to: &Destination, connection: SendRequest<Question>) {
+    pub(super) fn keep(&self, to: &Destination, connection: Connection) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever keeps one clears the others away; no task has to.
         waiting.retain(|_, connections| {
