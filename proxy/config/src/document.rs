@@ -45,6 +45,10 @@ table! {
         workers: Option<Number<1, 1024>>,
         /// Proxies whose `X-Forwarded-For` and `Forwarded` are believed, as networks.
         trusted_proxies: Option<Vec<Text>>,
+        /// The account that policies know the gateway by: 12 digits.
+        account: Text = "000000000000",
+        /// The region that policies know the gateway by.
+        region: Text = "local",
         /// The authorizer of every route that neither names its own nor has one by its API;
         /// `"none"` opens them.
         authorizer: Option<Composable<Use>>,

@@ -19,9 +19,11 @@ use crate::path::PathPattern;
 mod access;
 mod grants;
 mod origin;
+mod resource;
 
 pub use access::{Access, Authorization};
 pub use grants::{Grants, HttpGrant, IssuerKeys, KeyValueGrant, Origin, OriginHost, SecretGrant};
+pub use resource::ApiResource;
 
 /// A whole configuration, checked.
 #[derive(Debug)]
@@ -349,6 +351,8 @@ pub struct Api {
     pub hosts: Vec<HostPattern>,
     /// The prefix of every route's path, without its last slash; empty for none.
     pub base_path: String,
+    /// What policies know it by, and its own.
+    pub resource: Arc<ApiResource>,
     /// Its routes.
     pub routes: Vec<Route>,
 }

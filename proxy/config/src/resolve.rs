@@ -17,6 +17,7 @@ mod grants;
 mod listener;
 mod names;
 mod plugin_use;
+mod policy;
 mod reachable;
 mod route;
 mod upstream;

@@ -41,6 +41,9 @@ fn whole() -> (tempfile::TempDir, Gateway) {
     std::fs::write(folder.path().join("secret"), "bytes\n").unwrap();
     let authorities = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
     std::fs::write(folder.path().join("authorities.pem"), authorities).unwrap();
+    let policy = r#"{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*",
+        "Resource": "execute-api:/*"}]}"#;
+    std::fs::write(folder.path().join("policy.json"), policy).unwrap();
     std::fs::write(folder.path().join("jwks.json"), r#"{"keys":[]}"#).unwrap();
     let more = "[upstreams.more]\nendpoints = ['more:80']\nbalance = 'power-of-two'";
     std::fs::write(folder.path().join("more.toml"), more).unwrap();
@@ -226,6 +229,19 @@ fn compositions_are_as_written() {
     let staff = Authorization::All(vec![by(1, Some("read")), by(1, Some("write"))]);
     assert_eq!(either.access, Access::By(Authorization::Any(vec![by(0, None), staff])));
     assert_eq!(both.access, Access::By(Authorization::All(vec![by(1, None), by(0, None)])));
+}
+
+#[test]
+fn policies_know_an_api_by_account_and_region() {
+    let (_folder, gateway) = whole();
+
+    let [api, other] = &gateway.apis[..] else { panic!("two apis") };
+    assert_eq!(api.resource.arn, "arn:aws:execute-api:eu-central-1:111122223333:orders");
+    assert_eq!(api.resource.account, "111122223333");
+    assert!(api.resource.policy.is_some() && other.resource.policy.is_none());
+    let text = "listeners.a.address = '127.0.0.1:0'\napis.a.authorizer = 'none'\napis.a.routes.\"GET /\".respond = {}";
+    let gateway = parse(text, "p.toml", Path::new("")).unwrap();
+    assert_eq!(gateway.apis[0].resource.arn, "arn:aws:execute-api:local:000000000000:a");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod incoming;
 mod phase;
 mod pipeline;
 mod plugins;
+mod policy;
 mod record;
 mod rejection;
 mod route_table;
@@ -34,6 +35,6 @@ pub use plugins::{
     Reads, Reason, RequestOutcome, ResponseCall, ResponseOutcome, Value, Violation,
 };
 pub use record::{Asked, Decision, Record};
-pub use rejection::{MalformedRequest, Rejection, UpstreamFailure};
+pub use rejection::{MalformedRequest, PolicySide, Rejection, UpstreamFailure};
 pub use route_table::{NotFound, RouteId, RouteTable, ServedRoute};
 pub use view::{RouteFacts, View, ViewParts};

@@ -49,9 +49,12 @@ pub enum Rejection {
     /// The authorizer said no.
     #[error("{}", denial_text(.0))]
     Denied(Denial),
-    /// The policy of the authorizer's grant does not allow the request.
-    #[error("the caller's policy does not allow this method and path")]
+    /// No policy allows the request, and one should.
+    #[error("no policy allows this method and path")]
     PolicyDenied,
+    /// A policy denies the request.
+    #[error("{0} denies this method and path")]
+    PolicyExplicitDeny(PolicySide),
     /// Validators found these.
     #[error("{}", violations_text(.0))]
     Invalid(Vec<Violation>),
@@ -66,6 +69,17 @@ pub enum Rejection {
     /// The upstream did not answer.
     #[error("upstream: {0}")]
     Upstream(#[from] UpstreamFailure),
+}
+
+/// Whose policy speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PolicySide {
+    /// A policy that the authorizer granted with.
+    #[error("the caller's policy")]
+    Caller,
+    /// The API's own.
+    #[error("the API's policy")]
+    Api,
 }
 
 /// What is wrong with a request's head.
@@ -126,7 +140,9 @@ impl Rejection {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyFault::TimedOut) => StatusCode::REQUEST_TIMEOUT,
             Self::Denied(Denial::NotMine | Denial::Unauthenticated(_)) => StatusCode::UNAUTHORIZED,
-            Self::Denied(Denial::Forbidden(_)) | Self::PolicyDenied => StatusCode::FORBIDDEN,
+            Self::Denied(Denial::Forbidden(_))
+            | Self::PolicyDenied
+            | Self::PolicyExplicitDeny(_) => StatusCode::FORBIDDEN,
             Self::Denied(Denial::Respond(answer)) => answer.status,
             Self::Body(BodyFault::NoRoom)
             | Self::AuthorizerFault { .. }
@@ -147,7 +163,9 @@ impl Rejection {
             Self::Body(BodyFault::NoRoom) => "no-room",
             Self::AuthorizerFault { .. } | Self::PluginFault { .. } => "plugin-fault",
             Self::Denied(Denial::NotMine | Denial::Unauthenticated(_)) => "unauthenticated",
-            Self::Denied(Denial::Forbidden(_)) | Self::PolicyDenied => "forbidden",
+            Self::Denied(Denial::Forbidden(_)) => "forbidden",
+            Self::PolicyDenied => "policy-denied",
+            Self::PolicyExplicitDeny(_) => "policy-explicit-deny",
             Self::Denied(Denial::Respond(_)) => "answered-by-authorizer",
             Self::Invalid(_) => "invalid-request",
             Self::Upstream(failure) => failure.code(),
@@ -167,6 +185,7 @@ impl Rejection {
             | Self::BodyTooLarge { .. }
             | Self::Body(_)
             | Self::PolicyDenied
+            | Self::PolicyExplicitDeny(_)
             | Self::Invalid(_)
             | Self::Upstream(_) => None,
         };
@@ -211,6 +230,7 @@ impl Rejection {
             | Self::Body(_)
             | Self::AuthorizerFault { .. }
             | Self::PolicyDenied
+            | Self::PolicyExplicitDeny(_)
             | Self::PluginFault { .. }
             | Self::Upstream(_) => {}
         }

@@ -52,10 +52,10 @@ impl RouteTable {
     /// Builds the table. Of routes that match the same, the first written wins.
     pub fn new(apis: Vec<Api>) -> Self {
         let mut routes = Vec::new();
-        for Api { name, hosts, base_path, routes: written } in apis {
-            for route in written {
+        for mut api in apis {
+            for route in std::mem::take(&mut api.routes) {
                 let id = RouteId(routes.len());
-                routes.push(Arc::new(ServedRoute::new(id, (&name, &hosts, &base_path), route)));
+                routes.push(Arc::new(ServedRoute::new(id, &api, route)));
             }
         }
         let mut printed = routes.clone();

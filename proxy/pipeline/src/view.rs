@@ -1,5 +1,6 @@
 //! A request as plugins may see it, before the host cuts it to what they declared.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::HeaderMap;
@@ -164,12 +165,8 @@ impl<'a> View<'a> {
     pub(crate) fn arn(&self) -> Option<String> {
         let route = self.parts.route?;
         let path = self.parts.path.strip_prefix(route.base_path()).unwrap_or(self.parts.path);
-        Some(format!(
-            "arn:aws:execute-api:local:000000000000:{}/$default/{}/{}",
-            route.api(),
-            self.parts.method,
-            path.trim_start_matches('/'),
-        ))
+        let (api, method) = (route.arn(), self.parts.method);
+        Some(format!("{api}/$default/{method}/{}", path.trim_start_matches('/')))
     }
 
     fn path_parameter(&self, name: &str) -> Option<String> {
@@ -217,6 +214,15 @@ impl RouteFacts<'_> {
         match self {
             Self::Served(route, _) => &route.api,
             Self::Stated { api, .. } => api,
+        }
+    }
+
+    fn arn(&self) -> Cow<'_, str> {
+        match self {
+            Self::Served(route, _) => Cow::Borrowed(&route.resource.arn),
+            Self::Stated { api, .. } => {
+                Cow::Owned(format!("arn:aws:execute-api:local:000000000000:{api}"))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! `[apis.NAME]` and its routes as typed.
 
-use super::{Composable, Text};
+use super::{Composable, FilePath, Text};
 use crate::read::{Either, Named, Number, Size, Written, table};
 
 table! {
@@ -14,6 +14,8 @@ table! {
         base_path: Option<Text>,
         /// The authorizer of its routes; `"none"` opens them.
         authorizer: Option<Composable<Use>>,
+        /// Its resource policy: a file with a JSON document in the language of AWS IAM.
+        policy: Option<FilePath>,
         /// The validators of its routes, in order.
         validate: Option<OneOrMany>,
         /// What rewrites requests of its routes, in order.

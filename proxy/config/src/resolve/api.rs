@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::names::Names;
 use super::plugin_use::PluginUses;
-use super::{Resolver, check_names, route};
+use super::{Resolver, check_names, policy, route};
 use crate::document::{self, Composable, Document, OneOrMany, Text};
 use crate::gateway::{Access, Api, HostPattern, Role, Upstream, Use};
 use crate::path::{PathPattern, Segment};
@@ -61,6 +61,7 @@ pub(super) fn apis(
     resolver: &mut Resolver<'_>,
 ) -> Vec<Api> {
     check_names("an api", &document.apis, resolver);
+    let home = policy::home(document, resolver);
     let top = access(document.authorizer.as_ref(), plugins, resolver);
     let top = if document.whole { top } else { top.in_doubt() };
     let mut apis = Vec::new();
@@ -79,7 +80,8 @@ pub(super) fn apis(
             resolver.problem_with_help(&entry.place, message, help);
         }
         let base_path = inherited.base_path;
-        apis.push(Api { name: entry.name.clone(), hosts, base_path, routes });
+        let resource = policy::resource(&entry.name, written.policy.as_ref(), home, resolver);
+        apis.push(Api { name: entry.name.clone(), hosts, base_path, resource, routes });
     }
     apis
 }

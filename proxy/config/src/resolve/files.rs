@@ -23,7 +23,7 @@ pub(super) fn existing(written: &FilePath, resolver: &mut Resolver<'_>) -> PathB
 }
 
 /// The content of a file.
-fn content(written: &FilePath, resolver: &mut Resolver<'_>) -> Option<Vec<u8>> {
+pub(super) fn content(written: &FilePath, resolver: &mut Resolver<'_>) -> Option<Vec<u8>> {
     let path = joined(&written.place, &written.value);
     match resolver.surroundings.read(&path) {
         Ok(content) => Some(content),

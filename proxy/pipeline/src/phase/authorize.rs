@@ -2,12 +2,12 @@
 
 use http::{HeaderName, HeaderValue};
 use portcullis_config::Access;
-use portcullis_policy::{Question, Verdict};
 
 use crate::incoming::Incoming;
 use crate::phase::authorization::{Asking, Denied, Granted};
 use crate::phase::route::Routed;
 use crate::plugins::{Identity, Plugins};
+use crate::policy;
 use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::view::{Subject, View};
@@ -49,6 +49,8 @@ pub(crate) async fn authorize<I: Incoming>(
 ) -> Result<Authorized, Rejection> {
     let authorization = match &routed.route().access {
         Access::Open => {
+            let parts = routed.subject().as_received(incoming);
+            policy::check(View::of(&parts), &routed.served().resource, None)?;
             return Ok(Authorized { routed, identity: None, response_headers: Vec::new() });
         }
         Access::By(authorization) => authorization,
@@ -66,14 +68,9 @@ pub(crate) async fn authorize<I: Incoming>(
     };
     record.principal = Some(grant.identity.principal.clone());
     // Never cached with the grant: the reads a cache compares need not hold the path.
-    if !grant.policies.is_empty() {
-        let parts = routed.subject().as_received(incoming);
-        let resource = View::of(&parts).arn().unwrap_or_default();
-        let question = Question { action: "execute-api:Invoke", resource: &resource };
-        if grant.policies.iter().any(|policy| policy.evaluate(question) != Verdict::Allow) {
-            return Err(Rejection::PolicyDenied);
-        }
-    }
+    let subject = Subject { identity: Some(&grant.identity), ..routed.subject() };
+    let parts = subject.as_received(incoming);
+    policy::check(View::of(&parts), &routed.served().resource, Some(&grant.policies))?;
     Ok(Authorized {
         routed,
         identity: Some(grant.identity),

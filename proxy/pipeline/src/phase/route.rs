@@ -25,6 +25,11 @@ impl Routed {
         &self.route.route
     }
 
+    /// Its route, with the API it belongs to.
+    pub(crate) fn served(&self) -> &ServedRoute {
+        &self.route
+    }
+
     /// What plugins may know of it beside its bytes.
     pub(crate) fn subject(&self) -> Subject<'_> {
         Subject {

@@ -1,6 +1,8 @@
 //! A route with the API it belongs to.
 
-use portcullis_config::{HostPattern, Integration, Route, RouteMatch, Segment};
+use std::sync::Arc;
+
+use portcullis_config::{Api, ApiResource, HostPattern, Integration, Route, RouteMatch, Segment};
 
 use crate::phase::canonical::{CanonicalPath, decode, split_segment};
 use crate::route_table::rewrite::Rewrite;
@@ -20,24 +22,26 @@ pub struct ServedRoute {
     pub hosts: Vec<HostPattern>,
     /// Its API's base path.
     pub base_path: String,
+    /// Its API as policies know it.
+    pub resource: Arc<ApiResource>,
     /// What to do.
     pub route: Route,
     rewrite: Option<Rewrite>,
 }
 
 impl ServedRoute {
-    /// A route of the API with this name, these hosts and this base path.
-    pub(crate) fn new(id: RouteId, api: (&str, &[HostPattern], &str), route: Route) -> Self {
+    /// A route of this API.
+    pub(crate) fn new(id: RouteId, api: &Api, route: Route) -> Self {
         let rewrite = match &route.integration {
             Integration::Proxy { path, .. } => Rewrite::new(path),
             Integration::Fixed { .. } => None,
         };
-        let (api, hosts, base_path) = api;
         Self {
             id,
-            api: api.to_owned(),
-            hosts: hosts.to_vec(),
-            base_path: base_path.to_owned(),
+            api: api.name.clone(),
+            hosts: api.hosts.clone(),
+            base_path: api.base_path.clone(),
+            resource: Arc::clone(&api.resource),
             route,
             rewrite,
         }

@@ -123,7 +123,7 @@ async fn a_policy_is_evaluated_for_each_request_though_the_grant_is_cached() {
     admit(&pipeline, Sent::new("POST", "/orders/%31")).await.forward();
     let outcome = admit(&pipeline, Sent::new("POST", "/orders/2")).await;
 
-    assert_eq!(outcome.refusal(), (403, "forbidden"));
+    assert_eq!(outcome.refusal(), (403, "policy-denied"));
     assert_eq!(outcome.record.principal.as_deref(), Some("alice"));
 }
 

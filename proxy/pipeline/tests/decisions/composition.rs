@@ -180,7 +180,7 @@ async fn each_policy_has_to_allow_the_request_by_itself() {
     };
 
     assert_eq!(ask("POST").await.forward().identity.unwrap().principal, "p0");
-    assert_eq!(ask("GET").await.refusal(), (403, "forbidden"));
+    assert_eq!(ask("GET").await.refusal(), (403, "policy-denied"));
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ mod canonical;
 #[cfg(test)]
 mod composition;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod receive;
 #[cfg(test)]
 mod route_model;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_config::{
-    Access, Api, Authorization, Balance, HostPattern, HostRewrite, Integration, PathPattern,
-    PathRewrite, Place, PluginUseId, Route, RouteMatch, Timeouts, Upstream, UpstreamProtocol, Use,
+    Access, Api, ApiResource, Authorization, Balance, HostPattern, HostRewrite, Integration,
+    PathPattern, PathRewrite, Place, PluginUseId, Route, RouteMatch, Timeouts, Upstream,
+    UpstreamProtocol, Use,
 };
 use portcullis_pipeline::{Admitted, Answer, Decision, Forward, Pipeline, Record, Rejection};
 
@@ -52,6 +53,7 @@ pub(crate) fn api(name: &str, hosts: &[&str], base_path: &str, routes: Vec<Route
         name: name.into(),
         hosts: hosts.iter().map(host).collect(),
         base_path: base_path.into(),
+        resource: Arc::new(ApiResource::of(name, "000000000000", "local")),
         routes,
     }
 }
