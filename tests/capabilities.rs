@@ -157,7 +157,7 @@ fn a_name_of_a_private_address_is_refused_unless_that_is_granted() {
 }
 
 /// A server that asks clients for no certificate.
-fn server(own: &Issued) -> Arc<ServerConfig> {
+pub(super) fn server(own: &Issued) -> Arc<ServerConfig> {
     let certificate = CertificateDer::from_pem_slice(own.certificate.as_bytes());
     let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes());
     let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))

@@ -15,6 +15,7 @@ mod forwarding;
 mod grpc;
 mod images;
 mod isolation;
+mod issuers;
 mod loading;
 mod malformed;
 mod reads;

@@ -88,6 +88,14 @@ impl Upstream {
         Self::launch(script, Some(config))
     }
 
+    /// As [`answering`](Self::answering), over TLS.
+    pub fn answering_over_tls(
+        config: Arc<ServerConfig>,
+        script: impl Fn(&Seen, &mut Reply<'_>) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self::launch(Box::new(script), Some(config))
+    }
+
     fn launch(script: Box<Script>, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");

@@ -13,7 +13,7 @@ mod upstream;
 pub(crate) use api::{Api, OneOrMany, Respond, Rewrite, Route, Use};
 pub(crate) use composition::{Composable, Composition};
 pub(crate) use plugin_use::{
-    Budget, Grants, HttpGrant, Isolation, IsolationWord, OnFault, PluginUse, Secret,
+    Budget, Grants, HttpGrant, Isolation, IsolationWord, Issuer, OnFault, PluginUse, Secret,
 };
 pub(crate) use upstream::{
     Balance, BalanceWord, HealthCheck, Host, HostWord, Protocol, Timeouts, Upstream, UpstreamTls,

@@ -22,7 +22,10 @@ mod origin;
 mod resource;
 
 pub use access::{Access, Authorization};
-pub use grants::{Grants, HttpGrant, IssuerKeys, KeyValueGrant, Origin, OriginHost, SecretGrant};
+pub use grants::{
+    Grants, HttpGrant, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, Origin, OriginHost,
+    SecretGrant,
+};
 pub use resource::ApiResource;
 
 /// A whole configuration, checked.

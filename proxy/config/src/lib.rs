@@ -22,7 +22,7 @@
 //! | `read`, `units` | the typed reader; durations and sizes |
 //! | `diagnostic`, `suggest` | problems as the operator reads them |
 //! | `schema` | the JSON Schema and the reference, from `document` |
-//! | `path`, `secret` | path patterns; secrets |
+//! | `path`, `secret`, `service_url` | path patterns; secrets; where documents of services are |
 
 use std::path::Path;
 
@@ -35,6 +35,7 @@ mod read;
 mod resolve;
 mod schema;
 mod secret;
+mod service_url;
 mod suggest;
 mod surroundings;
 mod tree;
@@ -45,6 +46,7 @@ pub use gateway::*;
 pub use path::{PathPattern, PathProblem, Segment};
 pub use schema::{reference, schema};
 pub use secret::Secret;
+pub use service_url::ServiceUrl;
 pub use surroundings::{Process, Surroundings};
 
 use diagnostic::{Problems, Source};

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use portcullis_config::{
     Access, AccessLog, Authorization, Balance, Gateway, HashKey, HostPattern, HostRewrite,
-    Integration, Isolation, KeyValueGrant, OnFault, Origin, OriginHost, PathRewrite, PluginUseId,
-    Process, Role, RouteMatch, Surroundings, TlsVersion, UpstreamProtocol, Use, load, parse,
-    parse_within, reference, schema,
+    Integration, Isolation, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, OnFault, Origin,
+    OriginHost, PathRewrite, PluginUseId, Process, Role, RouteMatch, Surroundings, TlsVersion,
+    UpstreamProtocol, Use, load, parse, parse_within, reference, schema,
 };
 
 /// The files of a folder, and the variable `HMAC`.
@@ -141,7 +141,6 @@ fn plugin_uses_are_as_written() {
     assert_eq!(grants.secrets["hmac"].secret.expose(), b"shared");
     assert_eq!(grants.secrets["key"].secret.expose(), b"bytes");
     assert!(grants.secrets["hmac"].reveal && !grants.secrets["key"].reveal);
-    assert!(grants.issuers.contains_key("https://login.example.com/"));
     assert!(grants.random && grants.clock);
     let remembered = KeyValueGrant { size_bytes: 1 << 20, keys: 10 };
     assert_eq!(grants.keyvalue, Some(remembered));
@@ -157,6 +156,30 @@ fn plugin_uses_are_as_written() {
         (Some(Isolation::Fresh), 16 << 20)
     );
     assert!(unused.roles.is_empty());
+}
+
+#[test]
+fn the_issuers_of_a_plugin_are_as_written() {
+    let (_folder, gateway) = whole();
+
+    let issuers = &gateway.plugin_uses[0].grants.issuers;
+    assert!(matches!(issuers["https://login.example.com/"].keys, IssuerKeys::File { .. }));
+    let discovered = &issuers["https://a/"];
+    assert!(matches!(discovered.keys, IssuerKeys::Discovery));
+    assert!(discovered.private_addresses && discovered.authorities.is_some());
+    let partner = &issuers["partner"];
+    assert!(matches!(&partner.keys, IssuerKeys::At(url) if url == "https://keys.example.com/set"));
+    let times = KeyTimes {
+        timeout: seconds(1),
+        refresh: Some(seconds(1800)),
+        min_refresh: seconds(5),
+        max_stale: seconds(3600),
+    };
+    assert_eq!(partner.times, times);
+    let (planned, default) = (&issuers["https://planned/"], IssuerGrant::default());
+    assert!(matches!(planned.keys, IssuerKeys::AsPlanned));
+    assert!(!planned.private_addresses && planned.authorities.is_none());
+    assert_eq!(planned.times, default.times);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use wasmtime::{
     CacheStore, Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
 };
 
-use crate::capability::{Stores, keyvalue};
+use crate::capability::{Issuers, Stores, keyvalue};
 use crate::code_cache::CodeCache;
 use crate::state::State;
 
@@ -69,6 +69,8 @@ pub(crate) struct Inner {
     pub(crate) imaging_linker: Linker<State>,
     /// What plugin uses remember.
     pub(crate) stores: Stores,
+    /// Whose keys are fetched.
+    pub(crate) issuers: Issuers,
     /// Compiled code, on disk and in memory.
     pub(crate) code: CodeCache,
     /// The components of the program itself.
@@ -84,6 +86,7 @@ impl Engine {
             linker: linker(&serving).map_err(EngineError::Engine)?,
             imaging_linker: linker(&imaging).map_err(EngineError::Engine)?,
             stores: Stores::default(),
+            issuers: Issuers::default(),
             code: CodeCache::open(settings.cache_directory, &serving)?,
             builtins: settings.builtins,
             serving,

@@ -1,5 +1,7 @@
 //! Every plugin use of one configuration, behind the pipeline's port.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use portcullis_config::{OnFault, PluginUseId, Role};
@@ -8,6 +10,7 @@ use portcullis_pipeline::{
     ResponseOutcome, Violation,
 };
 
+use crate::capability::{FetchedKeys, IssuerReading};
 use crate::code_cache::Digest;
 use crate::metrics::UseReading;
 use crate::plugin_use::LoadedUse;
@@ -20,6 +23,32 @@ pub struct PluginHost {
 impl PluginHost {
     pub(crate) fn of(uses: Vec<Arc<LoadedUse>>) -> Self {
         Self { uses }
+    }
+
+    /// Reads the counters of every issuer whose keys are fetched, by name.
+    pub fn issuer_readings(&self) -> Vec<IssuerReading> {
+        let mut readings: BTreeMap<String, IssuerReading> = BTreeMap::new();
+        for keys in self.fetched_keys() {
+            let reading = keys.reading();
+            match readings.entry(reading.issuer.clone()) {
+                Entry::Vacant(entry) => drop(entry.insert(reading)),
+                Entry::Occupied(mut entry) => entry.get_mut().add(&reading),
+            }
+        }
+        readings.into_values().collect()
+    }
+
+    /// What is fetched for these uses, each once.
+    pub(crate) fn fetched_keys(&self) -> Vec<Arc<FetchedKeys>> {
+        let mut all: Vec<Arc<FetchedKeys>> = Vec::new();
+        for keys in self.uses.iter().flat_map(|use_| use_.shared.issuers()) {
+            if let Some(keys) = keys.fetched()
+                && !all.iter().any(|known| Arc::ptr_eq(known, keys))
+            {
+                all.push(Arc::clone(keys));
+            }
+        }
+        all
     }
 
     /// Reads the counters of every use, without touching a request's path.

@@ -32,6 +32,7 @@ mod shared;
 mod slots;
 mod state;
 
+pub use capability::IssuerReading;
 pub use code_cache::CacheProblem;
 pub use component_source::ComponentOrigin;
 pub use engine::{Engine, EngineError, EngineSettings};

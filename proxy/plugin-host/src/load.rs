@@ -1,6 +1,7 @@
 //! Loads plugin uses: find, check, compile, describe, configure, compare the plan
 //! with the grants. Runs when a configuration is loaded, never on a request.
 
+mod issuers;
 mod plan;
 mod problem;
 
@@ -17,7 +18,7 @@ use wasmtime::component::Component;
 
 use crate::abi::exports::lifecycle;
 use crate::breaker::Breaker;
-use crate::capability::{Clocks, KeyValue, Source};
+use crate::capability::{Clocks, KeyValue, Source, first_keys};
 use crate::code_cache::Digest;
 use crate::component_source::{ComponentOrigin, find};
 use crate::engine::{Engine, POOL_INSTANCES};
@@ -94,7 +95,9 @@ impl Engine {
                     loaded.iter().flat_map(|use_| use_.code.iter().copied()).collect();
                 self.inner().code.keep_only(&used);
                 image::make_in_background(self, orders);
-                Ok(PluginHost::of(loaded))
+                let host = PluginHost::of(loaded);
+                block_on(first_keys(&host.fetched_keys()));
+                Ok(host)
             }
         }
     }
@@ -135,7 +138,7 @@ impl Engine {
             .map_err(|error| at(LoadProblem::Link(format!("{error:#}"))))?;
         let introduction = self.introduce(&prepared, &bare, plugin_use)?;
         let mut opened = introduction
-            .open(plugin_use, &surface, consent)
+            .open(plugin_use, &surface, consent, &self.inner().issuers)
             .map_err(|found| diagnostics(found, plugin_use))?;
         opened.keyvalue = self.keyvalue(plugin_use);
         let shared = Arc::new(UseShared::new(&plugin_use.name, plugin_use.budget, clocks, opened));

@@ -18,7 +18,7 @@ use crate::code_cache::Digest;
 use crate::engine::Engine;
 use crate::instance::{Configured, Prepared, RoleAnswer, RoleCall};
 use crate::metrics::{DecisionKind, UseMetrics, UseReading};
-use crate::result_cache::{NoGrant, ResultCache, key};
+use crate::result_cache::{Key, NoGrant, ResultCache, key, under};
 use crate::shared::UseShared;
 use crate::slots::Slots;
 
@@ -77,7 +77,7 @@ impl LoadedUse {
         let (answer, use_) = match &self.cache {
             None => (self.ask(request, time_ms).await, CacheUse::Called),
             Some(cache) => {
-                match cache.get_or(key(&request), time_ms, self.ask(request, time_ms)).await {
+                match cache.get_or(self.key(&request), time_ms, self.ask(request, time_ms)).await {
                     Ok((grant, use_)) => (Ok((*grant).clone()), use_),
                     Err(none) => (Err(none), CacheUse::Called),
                 }
@@ -93,6 +93,11 @@ impl LoadedUse {
             Err(NoGrant::Denied(denial)) => Ok((Err(denial), use_)),
             Err(NoGrant::Fault(fault)) => Err(fault),
         }
+    }
+
+    /// The key of an answer: what the plugin is shown, and which keys are trusted.
+    fn key(&self, request: &Request) -> Key {
+        under(key(request), self.shared.keys_generation())
     }
 
     async fn ask(&self, request: Request, time_ms: u64) -> Result<Grant, NoGrant> {

@@ -152,6 +152,17 @@ pub(crate) fn key(request: &Request) -> Key {
     hash.0.finalize().into()
 }
 
+/// The key of the same request while other keys of issuers are trusted.
+pub(crate) fn under(key: Key, keys_generation: u64) -> Key {
+    if keys_generation == 0 {
+        return key;
+    }
+    let mut hash = Sha256::new();
+    hash.update(key);
+    hash.update(keys_generation.to_le_bytes());
+    hash.finalize().into()
+}
+
 struct Parts(Sha256);
 
 impl Parts {
@@ -236,6 +247,9 @@ mod tests {
         assert_ne!(one, key(&request(&[("a", "bc"), ("a", "bc")])));
         assert_ne!(one, key(&Request { argument: Some(String::new()), ..request(&[("a", "bc")]) }));
         assert_ne!(one, key(&Request { query: Some(String::new()), ..request(&[("a", "bc")]) }));
+        assert_eq!(one, under(one, 0));
+        assert_ne!(one, under(one, 1));
+        assert_ne!(under(one, 1), under(one, 2));
     }
 
     #[tokio::test]

@@ -49,6 +49,17 @@ impl UseShared {
         self.opened.issuers.get(name)
     }
 
+    /// Grows when a key that it may have verified with is no longer trusted.
+    pub(crate) fn keys_generation(&self) -> u64 {
+        let issuers = self.opened.issuers.values();
+        issuers.fold(0, |sum, keys| sum.wrapping_add(keys.generation()))
+    }
+
+    /// The issuers of its tokens, with the keys it may use.
+    pub(crate) fn issuers(&self) -> impl Iterator<Item = &IssuerKeySet> {
+        self.opened.issuers.values()
+    }
+
     /// What sends its requests, if it may send any.
     pub(crate) fn http(&self) -> Option<&Arc<HttpClient>> {
         self.opened.http.as_ref()

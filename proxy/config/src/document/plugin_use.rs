@@ -78,11 +78,32 @@ table! {
 }
 
 table! {
-    /// The keys of an issuer.
+    /// The keys of an issuer, and how they are fetched. Of `jwks`, `jwks_url` and
+    /// `discovery` one may be given; without any, they are where the plugin's settings
+    /// say.
     "an issuer"
     struct Issuer {
         /// The file that holds its JSON Web Key Set.
-        jwks: FilePath,
+        jwks: Option<FilePath>,
+        /// The URL of its JSON Web Key Set.
+        jwks_url: Option<Text>,
+        /// Whether the issuer's discovery document says where its keys are: the issuer's
+        /// URL followed by `/.well-known/openid-configuration`.
+        discovery: bool = false,
+        /// Whether the names in these URLs may resolve to loopback, private and link-local
+        /// addresses. An address that is written here may be asked either way.
+        private_addresses: bool = false,
+        /// A file of authorities to trust in the place of the system's.
+        ca: Option<FilePath>,
+        /// How long one document may take.
+        timeout: Time = "1500ms",
+        /// How often the keys are fetched again; where absent, as the issuer's
+        /// `Cache-Control` says within 5 min and 24 h, or every hour.
+        refresh: Option<Time>,
+        /// The least time between two fetches for tokens whose key is unknown.
+        min_refresh: Time = "10s",
+        /// How long keys go on being used while none can be fetched.
+        max_stale: Time = "24h",
     }
 }
 

@@ -13,8 +13,8 @@ use crate::secret::Secret;
 pub struct Grants {
     /// Secrets it may use, by the name the plugin asks with.
     pub secrets: BTreeMap<String, SecretGrant>,
-    /// Issuers whose keys it may verify with, and where those keys are.
-    pub issuers: BTreeMap<String, IssuerKeys>,
+    /// Issuers whose keys it may verify with, by the name that tokens give them.
+    pub issuers: BTreeMap<String, IssuerGrant>,
     /// HTTP services it may call.
     pub http: Option<HttpGrant>,
     /// What it may remember from one call to another.
@@ -34,9 +34,58 @@ pub struct SecretGrant {
     pub reveal: bool,
 }
 
+/// An issuer whose keys a plugin may verify with.
+#[derive(Debug, Clone)]
+pub struct IssuerGrant {
+    /// Where its keys are.
+    pub keys: IssuerKeys,
+    /// Whether the names in its URLs may resolve to private addresses.
+    pub private_addresses: bool,
+    /// Authorities to trust in the place of the system's: the content of a PEM file.
+    pub authorities: Option<String>,
+    /// When its keys are fetched.
+    pub times: KeyTimes,
+}
+
+impl Default for IssuerGrant {
+    /// What holds where the configuration says nothing.
+    fn default() -> Self {
+        Self {
+            keys: IssuerKeys::AsPlanned,
+            private_addresses: false,
+            authorities: None,
+            times: KeyTimes {
+                timeout: Duration::from_millis(1500),
+                refresh: None,
+                min_refresh: Duration::from_secs(10),
+                max_stale: Duration::from_secs(24 * 60 * 60),
+            },
+        }
+    }
+}
+
+/// When an issuer's keys are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyTimes {
+    /// How long one document may take.
+    pub timeout: Duration,
+    /// How often they are fetched again; as the issuer says where absent.
+    pub refresh: Option<Duration>,
+    /// The least time between two fetches for tokens whose key is unknown.
+    pub min_refresh: Duration,
+    /// How long they go on being used while none can be fetched.
+    pub max_stale: Duration,
+}
+
 /// Where an issuer's keys are.
 #[derive(Debug, Clone)]
 pub enum IssuerKeys {
+    /// Where the plugin's plan says.
+    AsPlanned,
+    /// Where the issuer's discovery document says.
+    Discovery,
+    /// At this URL, as a JSON Web Key Set.
+    At(String),
     /// A JSON Web Key Set (RFC 7517), read from a file at load.
     File {
         /// The file.

@@ -1,6 +1,6 @@
 //! `grants`: what a plugin may do beyond computing and logging.
 
-use super::{Resolver, files};
+use super::{Resolver, files, issuer};
 use crate::document;
 use crate::gateway::{Grants, HttpGrant, KeyValueGrant};
 
@@ -11,9 +11,9 @@ pub(super) fn grants(written: &document::Grants, resolver: &mut Resolver<'_>) ->
         grants.secrets.extend(secret.map(|secret| (entry.name.clone(), secret)));
     }
     for entry in &written.issuers.entries {
-        let issuer = entry.value.as_ref();
-        let keys = issuer.and_then(|issuer| files::issuer_keys(&issuer.jwks, resolver));
-        grants.issuers.extend(keys.map(|keys| (entry.name.clone(), keys)));
+        let written = entry.value.as_ref();
+        let granted = written.and_then(|written| issuer::issuer(&entry.name, written, resolver));
+        grants.issuers.extend(granted.map(|granted| (entry.name.clone(), granted)));
     }
     grants.http = written.http.as_ref().map(|written| http(written, resolver));
     grants.keyvalue = written.keyvalue.as_ref().map(|written| KeyValueGrant {

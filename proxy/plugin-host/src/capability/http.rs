@@ -18,6 +18,7 @@ mod body;
 mod client;
 mod connect;
 mod connection;
+mod document;
 mod origin;
 mod pool;
 
@@ -37,6 +38,7 @@ use origin::Refusal;
 
 pub(crate) use client::HttpClient;
 pub(crate) use connect::AuthoritiesProblem;
+pub(crate) use document::{DocumentClient, Fetching, NoDocument, is_private_address};
 pub(crate) use origin::covers;
 
 /// Bytes of one set of header fields. A guest may hold as many sets as handles.

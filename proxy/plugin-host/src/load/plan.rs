@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use portcullis_config::{Grants, HttpGrant, IssuerKeys, Origin, PluginUse, Role};
+use portcullis_config::{Grants, HttpGrant, Origin, PluginUse, Role};
 use portcullis_pipeline::{BodyMode, Reads};
 use serde_json::Value;
 
-use super::LoadProblem;
+use super::{LoadProblem, issuers};
 use crate::abi::exports::lifecycle;
-use crate::capability::{HttpClient, IssuerKeySet, covers};
+use crate::capability::{HttpClient, Issuers, covers};
 use crate::component_source::ComponentOrigin;
 use crate::inspect::{HTTP, KEYVALUE, Surface};
 use crate::shared::Opened;
@@ -87,6 +87,7 @@ impl Introduction {
         plugin_use: &PluginUse,
         surface: &Surface,
         consent: Consent,
+        keys: &Issuers,
     ) -> Result<Opened, Vec<LoadProblem>> {
         let mut problems = Vec::new();
         for role in &plugin_use.roles {
@@ -113,7 +114,7 @@ impl Introduction {
             );
         }
         for asked in &self.issuers {
-            match key_set(asked, grants.issuers.get(&asked.name), consent) {
+            match issuers::keys(asked, grants.issuers.get(&asked.name), consent, keys) {
                 Ok(set) => drop(opened.issuers.insert(asked.name.clone(), set)),
                 Err(problem) => problems.push(problem),
             }
@@ -187,33 +188,6 @@ fn ungranted(
     };
     let missed = absent.into_iter().filter(missed);
     missed.map(|(name, _)| LoadProblem::Capability { capability: name.to_owned() })
-}
-
-/// The keys of an issuer that is asked for, if there is consent.
-fn key_set(
-    asked: &lifecycle::Issuer,
-    granted: Option<&IssuerKeys>,
-    consent: Consent,
-) -> Result<IssuerKeySet, LoadProblem> {
-    match (granted, &asked.source, consent) {
-        (Some(IssuerKeys::File { path, jwks }), _, _) => {
-            IssuerKeySet::parse(jwks).map_err(|problem| LoadProblem::Keys {
-                issuer: asked.name.clone(),
-                path: path.clone(),
-                problem,
-            })
-        }
-        (None, lifecycle::KeySource::Inline(text), Consent::BySettings) => {
-            let jwks = serde_json::from_str(text).unwrap_or_default();
-            IssuerKeySet::parse(&jwks)
-                .map_err(|problem| LoadProblem::PlannedKeys { issuer: asked.name.clone(), problem })
-        }
-        (None, _, _) => Err(LoadProblem::Ungranted {
-            what: "issuer",
-            table: "issuers",
-            name: asked.name.clone(),
-        }),
-    }
 }
 
 fn role(said: lifecycle::Role) -> Role {

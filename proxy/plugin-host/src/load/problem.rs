@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis_config::{Diagnostic, Origin, Place, PluginUse, Role};
 use portcullis_pipeline::PluginFault;
 
-use crate::capability::{AuthoritiesProblem, KeySetProblem};
+use crate::capability::{AuthoritiesProblem, IssuerProblem, KeySetProblem};
 use crate::component_source::SourceProblem;
 use crate::inspect::{ComponentProblem, HTTP, KEYVALUE};
 
@@ -49,6 +49,12 @@ pub(crate) enum LoadProblem {
     Origin { text: String, why: &'static str },
     #[error("the keys that its settings give for `{issuer}`: {problem}")]
     PlannedKeys { issuer: String, problem: KeySetProblem },
+    #[error("neither its settings nor a grant say where the keys of `{issuer}` are")]
+    KeysNowhere { issuer: String },
+    #[error("it asks for the keys of `{issuer}` at `{url}`: {problem}")]
+    PlannedUrl { issuer: String, url: String, problem: &'static str },
+    #[error("the keys of `{issuer}` cannot be fetched: {problem}")]
+    KeysUnfetched { issuer: String, problem: IssuerProblem },
 }
 
 impl LoadProblem {
@@ -90,6 +96,9 @@ impl LoadProblem {
                 KEYVALUE => "grant it: grants.keyvalue = { size = \"16MiB\" }".to_owned(),
                 _ => "grant whose keys it may use under `grants.issuers`".to_owned(),
             }),
+            Self::KeysNowhere { issuer } => {
+                Some(format!("say it: grants.issuers.\"{issuer}\" = {{ discovery = true }}"))
+            }
             Self::NotCacheable => Some("remove `cache`".to_owned()),
             _ => None,
         }

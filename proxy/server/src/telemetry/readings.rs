@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use portcullis_plugin_host::UseReading;
+use portcullis_plugin_host::{IssuerReading, UseReading};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -17,6 +17,7 @@ use crate::upstream::EndpointHealth;
 pub(super) struct Readings {
     endpoints: Vec<EndpointHealth>,
     plugins: Vec<UseReading>,
+    issuers: Vec<IssuerReading>,
     held_bytes: u64,
 }
 
@@ -24,7 +25,9 @@ impl Readings {
     /// Reads it off now.
     pub(super) fn of(current: &Running, held_bytes: u64) -> Self {
         let endpoints = current.upstreams.health();
-        Self { endpoints, plugins: current.pipeline.plugins().readings(), held_bytes }
+        let plugins = current.pipeline.plugins();
+        let (issuers, plugins) = (plugins.issuer_readings(), plugins.readings());
+        Self { endpoints, plugins, issuers, held_bytes }
     }
 }
 
@@ -36,7 +39,8 @@ impl Collector for Readings {
         self.encode_endpoints(&mut encoder)?;
         self.encode_plugin_answers(&mut encoder)?;
         self.encode_plugin_durations(&mut encoder)?;
-        self.encode_plugin_instances(&mut encoder)
+        self.encode_plugin_instances(&mut encoder)?;
+        self.encode_issuers(&mut encoder)
     }
 }
 
@@ -151,6 +155,34 @@ impl Readings {
                 &plugin_labels(plugin, ("outcome", "refused")),
                 plugin.http_refused,
             )?;
+        }
+        Ok(())
+    }
+}
+
+impl Readings {
+    fn encode_issuers(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let head = ("issuer_keys", "Keys of an issuer that can be used");
+        let mut keys = family(encoder, head, MetricType::Gauge)?;
+        for reading in &self.issuers {
+            gauge(&mut keys, &[("issuer", &reading.issuer)], reading.keys as u64)?;
+        }
+        let head = ("issuer_refreshes", "Fetches of an issuer's keys, by what became of them");
+        let mut refreshes = family(encoder, head, MetricType::Counter)?;
+        for reading in &self.issuers {
+            for (outcome, count) in
+                [("fetched", reading.refreshes.0), ("failed", reading.refreshes.1)]
+            {
+                let labels = [("issuer", reading.issuer.as_str()), ("outcome", outcome)];
+                counter(&mut refreshes, &labels, count)?;
+            }
+        }
+        let head = ("issuer_keys_age_seconds", "Seconds since an issuer's keys were fetched");
+        let mut ages = family(encoder, head, MetricType::Gauge)?;
+        for reading in &self.issuers {
+            if let Some(age) = reading.age_seconds {
+                gauge(&mut ages, &[("issuer", &reading.issuer)], age)?;
+            }
         }
         Ok(())
     }

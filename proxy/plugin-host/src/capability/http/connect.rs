@@ -21,7 +21,7 @@ use super::origin::{Destination, Host};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AuthoritiesProblem {
     /// The grant's file holds no certificate that can be used.
-    #[error("`grants.http.ca` holds no certificate that can be used")]
+    #[error("the file `ca` holds no certificate that can be used")]
     Granted,
     /// The system's certificates cannot be read.
     #[error("the system's certificate authorities cannot be read ({0}); name some by `ca`")]
