@@ -35,6 +35,31 @@ fn waiting_is_no_cpu_time() {
 }
 
 #[test]
+fn the_clock_rests_while_no_guest_runs_and_still_stops_the_next() {
+    let gateway = Gateway::start(
+        r#"
+        [authorizers.spinner]
+        plugin = "spin"
+        budget = { breaker_after = 0, cpu_time = "50ms", wall_time = "60s" }
+        [apis.a.routes]
+        "GET /spin" = { authorizer = "spinner", respond = { body = "spun" } }
+        "#,
+    );
+
+    for _ in 0..3 {
+        eventually("the clock rests", || {
+            let before = gateway.sleeps_of("epochs");
+            // It would have ticked fifty times.
+            thread::sleep(Duration::from_millis(50));
+            (gateway.sleeps_of("epochs") == before).then_some(())
+        });
+        assert_eq!(gateway.get("/spin", &[]).verdict(), (503, "plugin-fault".into()));
+    }
+
+    assert_eq!(gateway.faults("spinner", "cpu-time"), 3.0);
+}
+
+#[test]
 fn one_more_request_than_there_are_instances_waits_and_then_goes_away() {
     let gateway = start(3, r#"cpu_time = "20s", wall_time = "5s", instances = 1"#);
     assert_eq!(gateway.get("/other", &[]).text(), "other");

@@ -221,6 +221,19 @@ impl Gateway {
         pages.expect("the second number is the resident pages") * 4096
     }
 
+    /// How often the process's thread of this name has gone to sleep.
+    pub fn sleeps_of(&self, thread: &str) -> u64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.0.id()));
+        let mut tasks = tasks.expect("the process has threads").map_while(Result::ok);
+        let is_it = |path: &PathBuf| {
+            fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim_end() == thread)
+        };
+        let task = tasks.find_map(|task| Some(task.path()).filter(is_it)).expect("such a thread");
+        let status = fs::read_to_string(task.join("status")).expect("its status");
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count.and_then(|count| count.trim().parse().ok()).expect("a count")
+    }
+
     /// Every line of the access log so far.
     ///
     /// # Panics

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use wasmtime::component::Linker;
 use wasmtime::{
@@ -13,6 +12,7 @@ use wasmtime::{
 };
 
 use crate::capability::{Issuers, Stores, keyvalue};
+use crate::clock::{Clock, Ticker};
 use crate::code_cache::CodeCache;
 use crate::state::State;
 
@@ -24,8 +24,6 @@ const POOL_MEMORY_BYTES: usize = 1 << 30;
 /// Written pages of an instance that stay mapped for the next one: with the scan of
 /// the page map, a fresh instance costs a third of what it costs without.
 const RESIDENT_BYTES: usize = 2 << 20;
-/// How often a running guest is looked at.
-const TICK: Duration = Duration::from_millis(1);
 /// Bytes of machine code kept for incremental compilation.
 const INCREMENTAL_BYTES: usize = 256 << 20;
 
@@ -75,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) code: CodeCache,
     /// The components of the program itself.
     pub(crate) builtins: Vec<(&'static str, &'static [u8])>,
+    /// Ticks the epochs of both engines while guests run.
+    ticker: Ticker,
 }
 
 impl Engine {
@@ -89,12 +89,11 @@ impl Engine {
             issuers: Issuers::default(),
             code: CodeCache::open(settings.cache_directory, &serving)?,
             builtins: settings.builtins,
+            ticker: start_clock(&serving, &imaging)?,
             serving,
             imaging,
         };
-        let inner = Arc::new(inner);
-        start_clock(&inner)?;
-        Ok(Self { inner })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The names of the plugins that are part of the program.
@@ -109,6 +108,13 @@ impl Engine {
     /// Components compiled, and components found compiled on disk, since the start.
     pub fn compile_counts(&self) -> (u64, u64) {
         self.inner.code.counts()
+    }
+}
+
+impl Inner {
+    /// What has to know of every guest that runs.
+    pub(crate) fn clock(&self) -> &Clock {
+        self.ticker.clock()
     }
 }
 
@@ -176,19 +182,17 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     Ok(linker)
 }
 
-/// Ticks both engines until they are gone.
-fn start_clock(inner: &Arc<Inner>) -> Result<(), EngineError> {
-    let engines: Weak<Inner> = Arc::downgrade(inner);
+/// Ticks both engines while guests run on them.
+fn start_clock(
+    serving: &wasmtime::Engine,
+    imaging: &wasmtime::Engine,
+) -> Result<Ticker, EngineError> {
+    let (serving, imaging) = (serving.clone(), imaging.clone());
     let tick = move || {
-        while let Some(inner) = engines.upgrade() {
-            inner.serving.increment_epoch();
-            inner.imaging.increment_epoch();
-            drop(inner);
-            std::thread::sleep(TICK);
-        }
+        serving.increment_epoch();
+        imaging.increment_epoch();
     };
-    std::thread::Builder::new().name("epochs".into()).spawn(tick).map_err(EngineError::Clock)?;
-    Ok(())
+    Ticker::start(tick).map_err(EngineError::Clock)
 }
 
 /// Machine code of single functions, so that an image compiles only what its

@@ -102,7 +102,8 @@ fn snapshot(engine: &Engine, settings: &str, order: &Order) -> Result<Vec<u8>, I
         .map_err(|problem| ImageProblem::Shape(format!("{problem:#}")))?;
     let inner = engine.inner();
     let component = Component::new(&inner.imaging, &instrumented)?;
-    let prepared = Prepared::link(&inner.imaging_linker, &component, Configured::PerInstance)?;
+    let prepared =
+        Prepared::link(&inner.imaging_linker, &component, Configured::PerInstance, inner.clock())?;
     crate::load::block_on(async {
         let mut store = State::store(&inner.imaging, &order.bare);
         State::begin(&mut store, Moment::Loading, 0);

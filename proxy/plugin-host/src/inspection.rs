@@ -76,8 +76,13 @@ impl Engine {
             clocks,
             Opened::default(),
         ));
-        let prepared = Prepared::link(&self.inner().linker, &component, Configured::PerInstance)
-            .map_err(|error| problem(LoadProblem::Link(format!("{error:#}"))))?;
+        let prepared = Prepared::link(
+            &self.inner().linker,
+            &component,
+            Configured::PerInstance,
+            self.inner().clock(),
+        )
+        .map_err(|error| problem(LoadProblem::Link(format!("{error:#}"))))?;
         let descriptor = self.describe(&prepared, &bare).map_err(problem)?;
         let mut inspection = Inspection {
             sha256: digest.iter().map(|byte: &u8| format!("{byte:02x}")).collect(),

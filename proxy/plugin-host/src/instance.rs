@@ -9,6 +9,7 @@ use crate::abi::exports::{
     authorizer, lifecycle, request_transform, response_transform, validator,
 };
 use crate::abi::imports::types::{Request, Response};
+use crate::clock::Clock;
 use crate::state::State;
 
 /// Where in a component its functions are; looked up once.
@@ -64,6 +65,8 @@ pub(crate) struct Prepared {
     exports: Exports,
     /// Whether instances start configured.
     pub(crate) configured: Configured,
+    /// Told of each call, so that it ticks meanwhile.
+    clock: Clock,
 }
 
 /// How an instance comes to know its settings.
@@ -81,9 +84,10 @@ impl Prepared {
         linker: &Linker<State>,
         component: &Component,
         configured: Configured,
+        clock: &Clock,
     ) -> wasmtime::Result<Arc<Self>> {
         let pre = linker.instantiate_pre(component)?;
-        Ok(Arc::new(Self { exports: Exports::of(&pre)?, pre, configured }))
+        Ok(Arc::new(Self { exports: Exports::of(&pre)?, pre, configured, clock: clock.clone() }))
     }
 }
 
@@ -114,12 +118,14 @@ impl Instance {
         prepared: &Arc<Prepared>,
         mut store: Store<State>,
     ) -> wasmtime::Result<Self> {
+        let _running = prepared.clock.run();
         let raw = prepared.pre.instantiate_async(&mut store).await?;
         Ok(Self { store, raw, served: 0, prepared: prepared.clone(), roles: Roles::default() })
     }
 
     /// Calls `describe`.
     pub(crate) async fn describe(&mut self) -> wasmtime::Result<lifecycle::Descriptor> {
+        let _running = self.prepared.clock.run();
         let guest = self.prepared.exports.lifecycle.load(&mut self.store, &self.raw)?;
         guest.call_describe(&mut self.store).await
     }
@@ -129,6 +135,7 @@ impl Instance {
         &mut self,
         settings: &str,
     ) -> wasmtime::Result<Result<lifecycle::Plan, lifecycle::SettingsError>> {
+        let _running = self.prepared.clock.run();
         let guest = self.prepared.exports.lifecycle.load(&mut self.store, &self.raw)?;
         guest.call_configure(&mut self.store, settings).await
     }
@@ -138,6 +145,7 @@ impl Instance {
         self.served = self.served.saturating_add(1);
         let Self { store, raw, prepared, roles, .. } = self;
         let exports = &prepared.exports;
+        let _running = prepared.clock.run();
         match call {
             RoleCall::Authorize(request) => {
                 let indices = exports.authorizer.as_ref();

@@ -16,6 +16,7 @@ mod abi;
 mod breaker;
 mod call;
 mod capability;
+mod clock;
 mod code_cache;
 mod component_source;
 mod engine;

@@ -134,8 +134,13 @@ impl Engine {
             clocks,
             Opened::default(),
         ));
-        let prepared = Prepared::link(&self.inner().linker, &component, Configured::PerInstance)
-            .map_err(|error| at(LoadProblem::Link(format!("{error:#}"))))?;
+        let prepared = Prepared::link(
+            &self.inner().linker,
+            &component,
+            Configured::PerInstance,
+            self.inner().clock(),
+        )
+        .map_err(|error| at(LoadProblem::Link(format!("{error:#}"))))?;
         let introduction = self.introduce(&prepared, &bare, plugin_use)?;
         let mut opened = introduction
             .open(plugin_use, &surface, consent, &self.inner().issuers)

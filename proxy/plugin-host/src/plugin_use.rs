@@ -201,7 +201,8 @@ pub(crate) fn serve_from_image(
     engine: &Engine,
     image: &wasmtime::component::Component,
 ) {
-    match Prepared::link(&engine.inner().linker, image, Configured::InImage) {
+    let inner = engine.inner();
+    match Prepared::link(&inner.linker, image, Configured::InImage, inner.clock()) {
         Ok(prepared) => loaded.prepared.store(prepared),
         Err(problem) => {
             tracing::warn!(use_ = loaded.names.name, %problem, "the image cannot be linked")

@@ -1,5 +1,6 @@
 //! From a head that has been read to a request that goes on, or an answer.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -39,16 +40,19 @@ pub(crate) async fn admit(
     shared.telemetry.exchange_began();
     let running = shared.current.load();
     prepare(client, &running);
+    let peer = arrival::peer_address(client);
     let account = Account {
         id: rand::random(),
-        client: arrival::peer_address(client).ip(),
+        client: peer.ip(),
         began: Instant::now(),
         record: Record::default(),
         running,
     };
     match check_head(client, &account.running) {
-        Ok(()) => decide(shared, client, account, exchange).await,
-        Err(fault) => refuse_head(client, account, fault, exchange).await,
+        Ok(()) => decide(shared, client, (account, peer), exchange).await,
+        // Boxed, as answers are: what few requests need would make the future of all
+        // of them larger, and each is moved as a whole.
+        Err(fault) => Box::pin(refuse_head(client, account, fault, exchange)).await,
     }
 }
 
@@ -97,11 +101,11 @@ async fn refuse_head(
 async fn decide(
     shared: &Shared,
     client: &mut Box<ServerSession>,
-    mut account: Account,
+    (mut account, peer): (Account, SocketAddr),
     exchange: &mut Exchange,
 ) -> Result<bool> {
     let running = Arc::clone(&account.running);
-    let arrival = arrival::arrival(client, &running.trusted_proxies, account.id);
+    let arrival = arrival::arrival(client, &running.trusted_proxies, (account.id, peer));
     account.client = arrival.client;
     let room = shared.held_bytes.room(running.limits.held_body_bytes);
     let mut received = Received::new(client, room, running.limits.body_timeout);
@@ -124,11 +128,11 @@ async fn decide(
             )));
             Ok(false)
         }
-        Ok(Err(answer)) => answer_with(client, account, &answer, exchange).await,
+        Ok(Err(answer)) => Box::pin(answer_with(client, account, &answer, exchange)).await,
         Err(rejection) => {
             account.record.decision = Some(rejection.decision());
             let answer = rejection.answer(&arrival::request_id(account.id));
-            answer_with(client, account, &answer, exchange).await
+            Box::pin(answer_with(client, account, &answer, exchange)).await
         }
     }
 }
@@ -173,6 +177,7 @@ fn go_on(
         ReplayedBody::Prefix(_) => OutgoingBody::Begun,
         ReplayedBody::Whole(bytes) => OutgoingBody::Whole(bytes.len()),
     };
+    let address = guarded_stream::address_text(client, forward.arrival.peer.ip());
     let due = due(&pool.spec().timeouts, account.began);
     let mut returns: Option<Arc<Returns>> = None;
     if need != ResponseNeed::Nothing || outgoing != OutgoingBody::Unread || due.is_set() {
@@ -185,7 +190,7 @@ fn go_on(
         });
         returns = Some(held_session::install(client, Holding { body, responses, due, room }));
     }
-    Forwarded::new(account, forward, pool, (need, outgoing, returns))
+    Forwarded::new(account, (forward, pool), (need, outgoing, returns), address)
 }
 
 /// What Pingora does not time by itself. Its read timeout is the longer of the two an

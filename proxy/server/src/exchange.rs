@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::upstreams::peer::HttpPeer;
@@ -50,6 +51,8 @@ pub(crate) struct Forwarded {
     pool: Arc<UpstreamPool>,
     need: ResponseNeed,
     body: OutgoingBody,
+    /// The peer's address as text.
+    address: HeaderValue,
     /// Where the client's session is, while another stands in its place.
     returns: Option<Arc<Returns>>,
     tries: Tries,
@@ -122,12 +125,13 @@ impl Forwarded {
     /// An exchange that no endpoint has been tried for.
     pub(crate) fn new(
         account: Account,
-        forward: Arc<Forward>,
-        pool: Arc<UpstreamPool>,
+        (forward, pool): (Arc<Forward>, Arc<UpstreamPool>),
         held: (ResponseNeed, OutgoingBody, Option<Arc<Returns>>),
+        address: HeaderValue,
     ) -> Self {
         let (need, body, returns) = held;
-        Self { account, forward, pool, need, body, returns, tries: Tries::default(), sent: 0 }
+        let tries = Tries::default();
+        Self { account, forward, pool, need, body, address, returns, tries, sent: 0 }
     }
 
     /// Chooses the next endpoint.
@@ -137,11 +141,12 @@ impl Forwarded {
             headers: &client.headers,
             path: self.forward.path.as_str(),
         };
-        let lease = self.pool.choose(&input, &self.tries.tried);
+        let now = Instant::now();
+        let lease = self.pool.choose(&input, &self.tries.tried, now.into_std());
         let lease = lease.ok_or_else(|| self.tries.exhausted())?;
         let peer = Box::new(self.pool.peer(&lease));
         self.tries.count += 1;
-        self.tries.began = Some(Instant::now());
+        self.tries.began = Some(now);
         self.tries.lease = Some(lease);
         self.sent = 0;
         Ok(peer)
@@ -159,6 +164,7 @@ impl Forwarded {
                 self.forward.arrival.peer.ip(),
                 &self.account.running.trusted_proxies,
             ),
+            address: &self.address,
             host: &spec.host,
             endpoint: lease.authority(),
             protocol: spec.protocol,
@@ -189,8 +195,9 @@ impl Forwarded {
     /// Notes that the endpoint answers.
     pub(crate) fn answered(&mut self) {
         if self.tries.answered.is_none() {
-            self.tries.answered = self.tries.began.map(|began| began.elapsed());
-            self.report(Outcome::Answered);
+            let now = Instant::now();
+            self.tries.answered = self.tries.began.map(|began| now - began);
+            self.report(Outcome::Answered, now);
         }
     }
 
@@ -201,7 +208,7 @@ impl Forwarded {
         if stale {
             self.tries.stale += 1;
         } else if let Some(outcome) = Outcome::of_error(error) {
-            self.report(outcome);
+            self.report(outcome, Instant::now());
         }
         let tries = (self.tries.count - self.tries.stale.min(self.tries.count), self.tries.stale);
         let is_open = self.tries.answered.is_none();
@@ -225,9 +232,9 @@ impl Forwarded {
         head.insert_header(crate::respond::REQUEST_ID, self.forward.arrival.id.as_str())
     }
 
-    fn report(&self, outcome: Outcome) {
+    fn report(&self, outcome: Outcome, now: Instant) {
         if let Some(lease) = &self.tries.lease {
-            self.pool.report(lease, outcome);
+            self.pool.report(lease, outcome, now.into_std());
         }
     }
 }

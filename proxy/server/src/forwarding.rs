@@ -12,9 +12,11 @@ use portcullis_pipeline::{Forward, Outgoing};
 use crate::arrival::Peer;
 use crate::respond::REQUEST_ID;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+// Texts, not `HeaderName`s: Pingora keeps names as they are written, and copies those
+// of a `HeaderName` that is not among its own.
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
+const X_FORWARDED_HOST: &str = "x-forwarded-host";
+const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
 
 /// What the outgoing head is made from beside the request itself.
 pub(crate) struct Forwarding<'a> {
@@ -22,6 +24,8 @@ pub(crate) struct Forwarding<'a> {
     pub(crate) forward: &'a Forward,
     /// Whether what the client says of earlier hops is believed.
     pub(crate) peer: Peer,
+    /// The peer's address as text.
+    pub(crate) address: &'a HeaderValue,
     /// What `Host` the upstream sees.
     pub(crate) host: &'a HostRewrite,
     /// The endpoint, as `Host` would name it.
@@ -140,18 +144,34 @@ fn replace_headers(head: &mut RequestHeader, headers: &HeaderMap) -> Result<()> 
 
 /// The fields that `Connection` says are for this hop only.
 pub(crate) fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let is_plain = |value: &&HeaderValue| {
+        let options: [&[u8]; 2] = [b"keep-alive", b"close"];
+        options.iter().any(|option| value.as_bytes().eq_ignore_ascii_case(option))
+    };
+    let values = headers.get_all(header::CONNECTION).iter().filter(|value| !is_plain(value));
+    let values = values.filter_map(|value| value.to_str().ok());
     let names = values.flat_map(|value| value.split(','));
     names.filter_map(|name| name.trim().parse().ok()).collect()
 }
 
 fn set_host(head: &mut RequestHeader, facts: &Forwarding<'_>) -> Result<()> {
     let host = match facts.host {
+        HostRewrite::Preserve if names_authority(head, facts.forward).is_some() => return Ok(()),
         HostRewrite::Preserve => text(&facts.forward.authority)?,
         HostRewrite::Endpoint => facts.endpoint.clone(),
         HostRewrite::Literal(host) => host.clone(),
     };
     head.insert_header(header::HOST, host)
+}
+
+/// The head's `Host`, where it is the authority letter by letter.
+fn names_authority<'a>(head: &'a RequestHeader, forward: &Forward) -> Option<&'a HeaderValue> {
+    head.headers.get(header::HOST).filter(|host| host.as_bytes() == forward.authority.as_bytes())
+}
+
+/// The authority as a value; the head's own, where it has it.
+fn authority(head: &RequestHeader, forward: &Forward) -> Result<HeaderValue> {
+    names_authority(head, forward).cloned().map_or_else(|| text(&forward.authority), Ok)
 }
 
 /// Tells the upstream whom it is answering.
@@ -161,16 +181,19 @@ fn set_origin(head: &mut RequestHeader, facts: &Forwarding<'_>) -> Result<()> {
     let had_forwarded = head.headers.contains_key(header::FORWARDED);
     match facts.peer {
         Peer::Stranger => {
-            head.insert_header(X_FORWARDED_FOR, owned(peer.to_string())?)?;
+            head.insert_header(X_FORWARDED_FOR, facts.address.clone())?;
             head.insert_header(
                 X_FORWARDED_PROTO,
                 HeaderValue::from_static(arrival.scheme.as_str()),
             )?;
-            head.insert_header(X_FORWARDED_HOST, text(&facts.forward.authority)?)?;
-            head.remove_header(&header::FORWARDED);
+            let host = authority(head, facts.forward)?;
+            head.insert_header(X_FORWARDED_HOST, host)?;
+            if had_forwarded {
+                head.remove_header(&header::FORWARDED);
+            }
         }
         Peer::Trusted => {
-            let chain = joined(&head.headers, &X_FORWARDED_FOR, &peer.to_string());
+            let chain = joined(&head.headers, X_FORWARDED_FOR, &peer.to_string());
             head.insert_header(X_FORWARDED_FOR, owned(chain)?)?;
             if !head.headers.contains_key(X_FORWARDED_PROTO) {
                 head.insert_header(
@@ -179,13 +202,13 @@ fn set_origin(head: &mut RequestHeader, facts: &Forwarding<'_>) -> Result<()> {
                 )?;
             }
             if !head.headers.contains_key(X_FORWARDED_HOST) {
-                head.insert_header(X_FORWARDED_HOST, text(&facts.forward.authority)?)?;
+                let host = authority(head, facts.forward)?;
+                head.insert_header(X_FORWARDED_HOST, host)?;
             }
         }
     }
     if had_forwarded {
-        let chain =
-            joined(&head.headers, &header::FORWARDED, &forwarded_element(peer, facts.forward));
+        let chain = joined(&head.headers, "forwarded", &forwarded_element(peer, facts.forward));
         head.insert_header(header::FORWARDED, owned(chain)?)?;
     }
     head.insert_header(REQUEST_ID, text(&arrival.id)?)
@@ -207,7 +230,7 @@ fn forwarded_element(peer: IpAddr, forward: &Forward) -> String {
     element
 }
 
-fn joined(headers: &HeaderMap, name: &HeaderName, last: &str) -> String {
+fn joined(headers: &HeaderMap, name: &str, last: &str) -> String {
     let mut chain = String::new();
     for value in headers.get_all(name).iter().filter_map(|value| value.to_str().ok()) {
         chain.push_str(value);
@@ -275,9 +298,12 @@ pub(crate) fn strip_response(head: &mut pingora::http::ResponseHeader) {
         }
         head.remove_header(&header::CONNECTION);
     }
-    head.remove_header(&KEEP_ALIVE);
-    head.remove_header(&PROXY_CONNECTION);
-    head.remove_header(&header::UPGRADE);
+    for name in [&KEEP_ALIVE, &PROXY_CONNECTION, &header::UPGRADE] {
+        // Looking is cheaper than removing what is not there.
+        if head.headers.contains_key(name) {
+            head.remove_header(name);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,15 +11,16 @@ mod wire;
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
-use http::header;
+use http::{HeaderValue, header};
 use parking_lot::Mutex;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -49,6 +50,8 @@ pub(crate) struct GuardedStream {
     wire: Mutex<Wire>,
     /// Whether bytes were written that may still wait in a buffer.
     unflushed: bool,
+    /// The peer's address as headers carry it, written at the first request.
+    address: OnceLock<HeaderValue>,
     telemetry: Arc<Telemetry>,
 }
 
@@ -103,6 +106,18 @@ pub(crate) fn head_expected(session: &ServerSession) {
     }
 }
 
+/// The peer's address as headers carry it; written once for a connection.
+pub(crate) fn address_text(session: &ServerSession, peer: IpAddr) -> HeaderValue {
+    let written = || {
+        // An address has no character that a header cannot have.
+        HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
+    };
+    match guarded(session) {
+        Some(stream) => stream.address.get_or_init(written).clone(),
+        None => written(),
+    }
+}
+
 fn guarded(session: &ServerSession) -> Option<&GuardedStream> {
     session.stream()?.as_any().downcast_ref::<GuardedStream>()
 }
@@ -130,6 +145,7 @@ impl GuardedStream {
             head,
             wire: Mutex::new(wire),
             unflushed: false,
+            address: OnceLock::new(),
             telemetry,
         }
     }

@@ -49,6 +49,7 @@ fn check_outgoing(
     let mut facts = Forwarding {
         forward: &forward,
         peer: Peer::Stranger,
+        address: &HeaderValue::from_static("192.0.2.1"),
         host: &HostRewrite::Preserve,
         endpoint: &HeaderValue::from_static("10.0.0.1:9000"),
         protocol: UpstreamProtocol::Http1,

@@ -88,14 +88,19 @@ impl UpstreamPool {
     ///
     /// Prefers the healthy ones. Where none is left, an unhealthy one may still serve
     /// and is better than no answer. `None` once all are tried, or none has an address.
-    pub(crate) fn choose(&self, key: &HashInput<'_>, tried: &[EndpointIndex]) -> Option<Lease> {
+    pub(crate) fn choose(
+        &self,
+        key: &HashInput<'_>,
+        tried: &[EndpointIndex],
+        now: Instant,
+    ) -> Option<Lease> {
         let rule = match &self.spec.balance {
             Balance::RoundRobin => Rule::InTurn,
             Balance::LeastConnections => Rule::LeastLoaded,
             Balance::PowerOfTwo => Rule::BetterOf(rand::random(), rand::random()),
             Balance::ConsistentHash(of) => Rule::Nearest(key.hash(of)),
         };
-        self.choose_at(Instant::now(), rule, tried)
+        self.choose_at(now, rule, tried)
     }
 
     /// The Pingora peer of a lease.
@@ -106,8 +111,8 @@ impl UpstreamPool {
     /// Takes in what a request met at its endpoint. An answer is to be reported when its
     /// head arrives, not when it ends: until then an endpoint back from a pause is given
     /// no second request.
-    pub(crate) fn report(&self, lease: &Lease, outcome: Outcome) {
-        self.report_at(Instant::now(), lease, outcome);
+    pub(crate) fn report(&self, lease: &Lease, outcome: Outcome, now: Instant) {
+        self.report_at(now, lease, outcome);
     }
 
     pub(super) fn health(&self) -> Vec<EndpointHealth> {
@@ -321,7 +326,7 @@ mod tests {
         before.replace_addresses(before.endpoints[1].endpoint(), &addresses);
         let lease = before.choose_at(Instant::now(), Rule::InTurn, &[]).unwrap();
         for _ in 0..3 {
-            before.report(&lease, Outcome::ConnectFailed);
+            before.report(&lease, Outcome::ConnectFailed, Instant::now());
         }
 
         let after = pool(&["orders.test", "10.0.0.1", "10.0.0.3"], Some(&before));
