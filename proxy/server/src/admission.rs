@@ -59,9 +59,6 @@ pub(crate) async fn admit(
 /// Sets what the configuration says of a client's connection.
 fn prepare(client: &mut ServerSession, running: &Running) {
     let limits = &running.limits;
-    if client.get_keepalive() == Some(0) {
-        client.set_keepalive(Some(limits.keep_alive.as_secs().max(1)));
-    }
     if client.is_upgrade_req() {
         // Where an upgrade is refused, nobody can tell body from protocol any more.
         client.set_keepalive(None);
@@ -178,7 +175,11 @@ fn go_on(
         ReplayedBody::Whole(bytes) => OutgoingBody::Whole(bytes.len()),
     };
     let address = guarded_stream::address_text(client, forward.arrival.peer.ip());
-    let due = due(&pool.spec().timeouts, account.began);
+    let streams = outgoing == OutgoingBody::Unread || outgoing == OutgoingBody::Begun;
+    // Over HTTP/1, Pingora times each read.
+    let pause = (client.is_http2() && streams && !client.is_body_done())
+        .then_some(account.running.limits.body_timeout);
+    let due = due(&pool.spec().timeouts, account.began).pausing(pause);
     let mut returns: Option<Arc<Returns>> = None;
     if need != ResponseNeed::Nothing || outgoing != OutgoingBody::Unread || due.is_set() {
         let responses = (need != ResponseNeed::Nothing).then(|| ResponseJudge {
@@ -257,9 +258,11 @@ pub(crate) async fn fail(
 /// Records an exchange that is over, and lets the connection serve the next.
 pub(crate) fn conclude(shared: &Shared, session: &mut Session, exchange: &mut Exchange) {
     exchange.restore(&mut session.downstream_session);
-    guarded_stream::head_expected(&session.downstream_session);
     let upstream = exchange.upstream_part();
     let Some(account) = exchange.account() else { return };
+    let now = Instant::now();
+    let idle = account.running.limits.keep_alive;
+    guarded_stream::head_expected(&session.downstream_session, now + idle);
     shared.telemetry.exchange_ended();
     let client = &session.downstream_session;
     let head = client.req_header();
@@ -277,7 +280,7 @@ pub(crate) fn conclude(shared: &Shared, session: &mut Session, exchange: &mut Ex
         },
         status: client.response_written().map(|head| head.status),
         bytes: (client.body_bytes_read(), client.body_bytes_sent()),
-        duration: account.began.elapsed(),
+        duration: now - account.began,
         upstream,
     };
     shared.telemetry.record(&finished, &account.running.route_metrics);

@@ -168,6 +168,15 @@ pub(crate) fn head_decision(fault: HeadFault) -> Decision {
     Decision { code: fault.code(), reason: None, detail: fault.to_string() }
 }
 
+/// The record of a head that no pipeline saw: refused by Pingora's parser, or left.
+pub(crate) fn unseen_head(refusal: Option<StatusCode>) -> Decision {
+    let (code, detail) = match refusal {
+        Some(_) => ("malformed-head", "the head is no HTTP/1 request that is served"),
+        None => ("broken-head", "the client left within the head"),
+    };
+    Decision { code, reason: None, detail: detail.to_owned() }
+}
+
 /// What a client receives whose head is refused: as other refusals.
 pub(crate) fn head_answer(fault: HeadFault, request_id: &str) -> Answer {
     problem(fault.status(), fault.code(), request_id)

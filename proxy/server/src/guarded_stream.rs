@@ -7,20 +7,21 @@
 //! first). [`head_arrived`] and [`head_expected`] tell it where one exchange ends and
 //! the next begins. Connections that turn out to speak HTTP/2 are left alone.
 
+mod head_clock;
+mod unseen;
 mod wire;
 
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use parking_lot::Mutex;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -30,9 +31,15 @@ use pingora::protocols::{
     Stream, TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
+use self::head_clock::{HeadClock, Late, Speaks};
+use self::unseen::{Unseen, written_status};
 use self::wire::{BodyFraming, Wire};
+use crate::arrival;
+use crate::failure;
+use crate::respond;
+use crate::strict_head::HeadFault;
 use crate::telemetry::{ConnectionFault, Telemetry};
 
 pub(crate) use self::wire::Ambiguity;
@@ -52,28 +59,15 @@ pub(crate) struct GuardedStream {
     unflushed: bool,
     /// The peer's address as headers carry it, written at the first request.
     address: OnceLock<HeaderValue>,
+    /// What Pingora answers to a head that the pipeline does not see.
+    refused: Option<(StatusCode, usize)>,
     telemetry: Arc<Telemetry>,
-}
-
-/// How long the head now under way may still take.
-struct HeadClock {
-    /// Whether a head is awaited. Callbacks change this and `arrived` only.
-    awaited: AtomicBool,
-    /// How many heads are complete.
-    arrived: AtomicU32,
-    /// How many complete heads the rest of this clock knows of.
-    known: u32,
-    allowance: Duration,
-    deadline: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
-    begun: bool,
 }
 
 /// Notes that the head of an exchange is complete.
 pub(crate) fn head_arrived(session: &ServerSession) {
     if let Some(GuardedStream { head, .. }) = guarded(session) {
-        head.awaited.store(false, Ordering::Relaxed);
-        head.arrived.fetch_add(1, Ordering::Relaxed);
+        head.arrived();
     }
 }
 
@@ -99,10 +93,10 @@ fn framing(session: &ServerSession) -> BodyFraming {
     BodyFraming::Length(length.and_then(|length| length.trim().parse().ok()).unwrap_or(0))
 }
 
-/// Notes that an exchange is over and the next head may come.
-pub(crate) fn head_expected(session: &ServerSession) {
+/// Notes that an exchange is over, and by when the next head must have begun.
+pub(crate) fn head_expected(session: &ServerSession, until: Instant) {
     if let Some(GuardedStream { head, .. }) = guarded(session) {
-        head.awaited.store(true, Ordering::Relaxed);
+        head.expect(until);
     }
 }
 
@@ -126,17 +120,10 @@ impl GuardedStream {
     /// Wraps a connection whose first head is due within the allowance.
     pub(crate) fn new(inner: Stream, allowance: Duration, telemetry: Arc<Telemetry>) -> Self {
         let awaits_heads = !matches!(inner.selected_alpn_proto(), Some(ALPN::H2));
-        let head = HeadClock {
-            awaited: AtomicBool::new(awaits_heads),
-            arrived: AtomicU32::new(0),
-            known: 0,
-            allowance,
-            deadline: Some(Instant::now() + allowance),
-            timer: None,
-            begun: false,
-        };
+        let mut head = HeadClock::new(allowance);
         let mut wire = Wire::new();
         if !awaits_heads {
+            head.ignore();
             wire.ignore();
         }
         Self {
@@ -146,6 +133,7 @@ impl GuardedStream {
             wire: Mutex::new(wire),
             unflushed: false,
             address: OnceLock::new(),
+            refused: None,
             telemetry,
         }
     }
@@ -175,56 +163,36 @@ impl GuardedStream {
     }
 }
 
-/// What the client speaks, as far as the first bytes tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Speaks {
-    Http1,
-    Http2,
-}
-
-impl HeadClock {
-    fn is_awaited(&self) -> bool {
-        self.awaited.load(Ordering::Relaxed)
-    }
-
-    /// Looks at bytes that arrived while a head was awaited.
-    fn saw(&mut self, bytes: &[u8]) -> Speaks {
-        if !self.begun && bytes.starts_with(b"PRI * HTTP/2") {
-            self.awaited.store(false, Ordering::Relaxed);
-            return Speaks::Http2;
+impl GuardedStream {
+    /// Answers a client that is too slow with its head, as far as it takes the answer at
+    /// once: nobody waits for it any longer.
+    fn refuse_late(&mut self, context: &mut Context<'_>) {
+        let id: u128 = rand::random();
+        let text = arrival::request_id(id);
+        let answer = failure::head_answer(HeadFault::Late, &text);
+        let bytes = respond::last_words(&answer, &text);
+        let mut rest = bytes.as_slice();
+        while let Poll::Ready(Ok(written @ 1..)) =
+            Pin::new(&mut self.inner).poll_write(context, rest)
+        {
+            rest = rest.get(written..).unwrap_or_default();
         }
-        self.begun = true;
-        if self.deadline.is_none() {
-            self.deadline = Some(Instant::now() + self.allowance);
+        let is_sent = rest.is_empty() && Pin::new(&mut self.inner).poll_flush(context).is_ready();
+        let unseen = Unseen {
+            head: self.wire.get_mut().head(),
+            id,
+            answer: is_sent.then_some((answer.status, answer.body.len())),
+            duration: self.head.taken(),
+            decision: failure::head_decision(HeadFault::Late),
+        };
+        unseen.record(&self.inner, &self.telemetry);
+    }
+
+    /// Notes what is written while no head is complete: Pingora's refusal.
+    fn note_refusal(&mut self, bytes: &[u8]) {
+        if self.refused.is_none() && self.head.is_within_head() {
+            self.refused = written_status(bytes).map(|status| (status, 0));
         }
-        Speaks::Http1
-    }
-
-    /// Forgets a head that is complete.
-    fn catch_up(&mut self) {
-        let arrived = self.arrived.load(Ordering::Relaxed);
-        if arrived != self.known {
-            self.known = arrived;
-            self.rest();
-        }
-    }
-
-    /// Whether a head has begun and is not complete.
-    fn is_within_head(&self) -> bool {
-        self.begun && self.is_awaited() && self.arrived.load(Ordering::Relaxed) == self.known
-    }
-
-    fn rest(&mut self) {
-        self.deadline = None;
-        self.timer = None;
-        self.begun = false;
-    }
-
-    /// Resolves once the head is late.
-    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.deadline else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        timer.as_mut().poll(context)
     }
 }
 
@@ -256,8 +224,13 @@ impl AsyncRead for GuardedStream {
                 Poll::Pending
             }
             Poll::Pending => {
-                std::task::ready!(this.head.poll_late(context));
-                this.telemetry.count_connection_fault(ConnectionFault::SlowHead);
+                let late = std::task::ready!(this.head.poll_late(context));
+                if late != Late::Idle {
+                    this.telemetry.count_connection_fault(ConnectionFault::SlowHead);
+                }
+                if late == Late::WithinHead {
+                    this.refuse_late(context);
+                }
                 this.head.rest();
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
@@ -272,6 +245,7 @@ impl AsyncWrite for GuardedStream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.unflushed = true;
+        self.note_refusal(buf);
         Pin::new(&mut self.inner).poll_write(context, buf)
     }
 
@@ -291,6 +265,7 @@ impl AsyncWrite for GuardedStream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.unflushed = true;
+        self.note_refusal(bufs.first().map(|first| &**first).unwrap_or_default());
         Pin::new(&mut self.inner).poll_write_vectored(context, bufs)
     }
 
@@ -304,7 +279,7 @@ impl Peek for GuardedStream {
     /// Looks for the HTTP/2 preface. Stops at the first byte that differs, so that a
     /// request shorter than the preface is not waited for in vain.
     async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
-        let deadline = Instant::now() + self.head.allowance;
+        let deadline = Instant::now() + self.head.allowance();
         while self.peeked.len() < H2_PREFACE.len() && H2_PREFACE.starts_with(&self.peeked) {
             let read = self.inner.read_buf(&mut self.peeked);
             match tokio::time::timeout_at(deadline, read).await {
@@ -331,9 +306,18 @@ impl Drop for GuardedStream {
     /// A connection that ends within a head was refused by Pingora's parser or left
     /// by its client; neither reaches the pipeline.
     fn drop(&mut self) {
-        if self.head.is_within_head() {
-            self.telemetry.count_connection_fault(ConnectionFault::BrokenHead);
+        if !self.head.is_within_head() {
+            return;
         }
+        self.telemetry.count_connection_fault(ConnectionFault::BrokenHead);
+        let unseen = Unseen {
+            head: self.wire.get_mut().head(),
+            id: rand::random(),
+            answer: self.refused,
+            duration: self.head.taken(),
+            decision: failure::unseen_head(self.refused.map(|(status, _)| status)),
+        };
+        unseen.record(&self.inner, &self.telemetry);
     }
 }
 

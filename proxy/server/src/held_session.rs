@@ -54,6 +54,9 @@ pub(crate) struct Due {
     pub(crate) end: Option<Instant>,
     /// The response's head, counted from the request's end.
     pub(crate) first_byte: Option<Duration>,
+    /// Each piece of the request's body, counted from when it is waited for. Until the
+    /// response's head: who converses may be silent while the other side speaks.
+    pause: Option<Duration>,
     /// The response's head, once the request has ended.
     head: Option<Instant>,
 }
@@ -61,12 +64,17 @@ pub(crate) struct Due {
 impl Due {
     /// Nothing but these.
     pub(crate) fn by(end: Option<Instant>, first_byte: Option<Duration>) -> Self {
-        Self { end, first_byte, head: None }
+        Self { end, first_byte, pause: None, head: None }
+    }
+
+    /// The same, and no pause within the request's body may be longer than this.
+    pub(crate) fn pausing(self, pause: Option<Duration>) -> Self {
+        Self { pause, ..self }
     }
 
     /// Whether anything is due at all.
     pub(crate) fn is_set(&self) -> bool {
-        self.end.is_some() || self.first_byte.is_some()
+        self.end.is_some() || self.first_byte.is_some() || self.pause.is_some()
     }
 
     fn request_ended(&mut self) {
@@ -77,6 +85,7 @@ impl Due {
 
     fn head_came(&mut self) {
         self.first_byte = None;
+        self.pause = None;
         self.head = None;
     }
 
@@ -214,13 +223,17 @@ impl HeldSession {
             self.due.request_ended();
         }
         let deadline = self.due.next().filter(|_| !self.original.was_upgraded());
+        let pause = self.due.pause.filter(|_| until == ReadUntil::Body);
+        let paused = pause.map(|pause| Instant::now() + pause);
         let reading = self.original.read_body_or_idle(until == ReadUntil::Gone);
-        match deadline {
-            None => reading.await,
-            Some(deadline) => tokio::time::timeout_at(deadline, reading)
-                .await
-                .unwrap_or_else(|_| Err(Error::explain(OVERDUE, "the exchange took too long"))),
-        }
+        let Some(first) = deadline.into_iter().chain(paused).min() else { return reading.await };
+        tokio::time::timeout_at(first, reading).await.unwrap_or_else(|_| {
+            Err(if Some(first) == deadline {
+                Error::explain(OVERDUE, "the exchange took too long")
+            } else {
+                Error::explain(ErrorType::ReadTimedout, "the client paused in its body").into_down()
+            })
+        })
     }
 }
 

@@ -58,6 +58,24 @@ pub(crate) async fn respond(
     Ok(())
 }
 
+/// A whole answer as HTTP/1.1 writes it, for a connection that ends with it.
+pub(crate) fn last_words(answer: &Answer, request_id: &str) -> Vec<u8> {
+    let reason = answer.status.canonical_reason().unwrap_or_default();
+    let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", answer.status.as_u16()).into_bytes();
+    for (name, value) in &answer.headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            bytes.extend_from_slice(part);
+        }
+    }
+    let length = answer.body.len();
+    let framing = format!(
+        "{REQUEST_ID}: {request_id}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    );
+    bytes.extend_from_slice(framing.as_bytes());
+    bytes.extend_from_slice(&answer.body);
+    bytes
+}
+
 /// Whether a response with this status to this method has a body at all.
 pub(crate) fn carries_body(status: StatusCode, method: &Method) -> bool {
     *method != Method::HEAD && !is_bodiless(status)

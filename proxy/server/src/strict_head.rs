@@ -62,6 +62,9 @@ pub(crate) enum HeadFault {
     /// `Host` is missing or repeated.
     #[error("host is missing or repeated")]
     Host,
+    /// The head took longer than it may.
+    #[error("the head took too long")]
+    Late,
     /// The head has too many bytes or fields.
     #[error("the head is too large")]
     TooLarge,
@@ -76,6 +79,7 @@ impl HeadFault {
         match self {
             Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::Late => StatusCode::REQUEST_TIMEOUT,
             Self::LineEnding
             | Self::Folded
             | Self::SpaceBeforeColon
@@ -94,6 +98,7 @@ impl HeadFault {
         match self {
             Self::TooLarge => "head-too-large",
             Self::TargetTooLong => "target-too-long",
+            Self::Late => "slow-head",
             Self::LineEnding
             | Self::Folded
             | Self::SpaceBeforeColon

@@ -106,6 +106,16 @@ impl Telemetry {
         }
     }
 
+    /// Records a head that never became a request.
+    pub(crate) fn record_unseen(&self, finished: &Finished<'_>) {
+        if let Some(decision) = &finished.record.decision {
+            self.metrics.count_rejection(decision.code);
+        }
+        if self.access_log.is_on() && !self.access_log.write(|| Line::of(finished)) {
+            self.metrics.count_dropped_line();
+        }
+    }
+
     /// Notes that a client connection stands, until the guard is dropped.
     pub(crate) fn connection(self: &Arc<Self>) -> OpenConnection {
         self.metrics.connections.inc();

@@ -57,6 +57,11 @@ impl Wire {
         Self { head: BytesMut::new(), expect: Expect::Head }
     }
 
+    /// What has come of the head under way.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head
+    }
+
     /// Gives up following.
     pub(super) fn ignore(&mut self) {
         self.expect = Expect::Opaque;
