@@ -390,11 +390,45 @@ fn a_head_that_trickles_in_is_given_up() {
         std::thread::sleep(Duration::from_millis(100));
         assert!(began.elapsed() < Duration::from_secs(20), "the head may trickle for ever");
     }
+    let line = gateway.log_line("/a");
+    assert_eq!((&line["status"], &line["code"]), (&408.into(), &"slow-head".into()), "{line}");
 
     gateway.wait_for_metric("a slow head", |metrics| {
         metrics.sum("portcullis_connection_faults_total", &[]) >= 1.0
     });
     upstream.assert_saw_nothing();
+}
+
+#[test]
+fn a_head_that_stops_is_408() {
+    let upstream = Upstream::start();
+    let gateway = start(&upstream);
+
+    let answer = answer(&gateway, b"GET /a?key=secret HTTP/1.1\r\nHost: a\r\n");
+
+    assert_eq!(answer, Some((408, "slow-head".into())));
+    let line = gateway.log_line("/a");
+    assert_eq!((&line["status"], &line["method"]), (&408.into(), &"GET".into()), "{line}");
+    assert_eq!(gateway.metric("portcullis_rejections_total", &[("code", "slow-head")]), 1.0);
+}
+
+#[test]
+fn what_is_no_http_has_its_line_and_its_count() {
+    let upstream = Upstream::start();
+    let gateway = start(&upstream);
+
+    answer(&gateway, b"GET /a HTTP/1.1\r\nHost: a\r\nno field\r\n\r\n");
+    drop({
+        let mut client = gateway.connect();
+        client.send(b"GET /left HTTP/1.1\r\nHost").unwrap();
+        client
+    });
+
+    let line = gateway.log_line("/a");
+    assert_eq!((&line["status"], &line["code"]), (&400.into(), &"malformed-head".into()), "{line}");
+    let line = gateway.log_line("/left");
+    assert_eq!((&line["status"], &line["code"]), (&().into(), &"broken-head".into()), "{line}");
+    assert_eq!(gateway.metric("portcullis_rejections_total", &[("code", "broken-head")]), 1.0);
 }
 
 #[test]
@@ -414,6 +448,11 @@ fn a_body_that_pauses_too_long_is_408() {
         let request = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhal");
         let answer = answer(&gateway, request.as_bytes());
         assert_eq!(answer, Some((408, "body-timeout".into())), "{target}");
+    }
+    let client = H2Client::connect(gateway.address("public"));
+    for target in ["/judged", "/streamed"] {
+        let response = client.stalled_request("POST", target, b"hal");
+        assert_eq!((response.status, response.code().as_str()), (408, "body-timeout"), "{target}");
     }
     assert!(upstream.seen().iter().all(|seen| !seen.complete));
 }

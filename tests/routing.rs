@@ -101,6 +101,7 @@ fn a_base_path_stands_before_every_route_and_bounds_the_default() {
         [apis.v2]
         base_path = "/v2"
         routes."GET /orders" = { respond = { body = "v2" } }
+        routes."GET /" = { respond = { body = "v2 root" } }
         "#,
     );
     let check = |target, expected| check(&gateway, "GET", "a", target, expected);
@@ -109,6 +110,9 @@ fn a_base_path_stands_before_every_route_and_bounds_the_default() {
     check("/v2/orders", "v2");
     check("/v1/else", "v1 default");
     check("/v2/else", "404 no-such-route");
+    check("/v2", "v2 root");
+    check("/v2/", "v2 root");
+    check("/v1", "v1 default");
     check("/v10/orders", "404 no-such-route");
     check("/orders", "404 no-such-route");
 }

@@ -87,6 +87,27 @@ impl H2Client {
         response.unwrap_or_else(|error| panic!("no response to {method} {target}: {error}"))
     }
 
+    /// Sends the head and the beginning of a body that never ends, and reads the response.
+    pub fn stalled_request(&self, method: &str, target: &str, begun: &[u8]) -> H2Response {
+        let uri = format!("{}://localhost{target}", self.scheme);
+        let request = Request::builder().method(method).uri(uri).version(http::Version::HTTP_2);
+        let request = request.body(()).expect("a request");
+        let begun = Bytes::copy_from_slice(begun);
+        let sender = self.sender.clone();
+        let exchange = async {
+            let mut sender = sender.ready().await?;
+            let (response, mut stream) = sender.send_request(request, false)?;
+            stream.send_data(begun, false)?;
+            let received = receive(response.await?).await;
+            drop(stream);
+            received
+        };
+        let exchange = async { tokio::time::timeout(PATIENCE, exchange).await };
+        let response = self.runtime.block_on(exchange);
+        let response = response.unwrap_or_else(|_| panic!("{PATIENCE:?} without response"));
+        response.unwrap_or_else(|error: h2::Error| panic!("no response to {target}: {error}"))
+    }
+
     /// As [`request`](Self::request), where the other side may refuse the stream.
     pub fn try_request(
         &self,
@@ -129,7 +150,12 @@ async fn exchange(
     let mut sender = sender.ready().await?;
     let (response, stream) = sender.send_request(request, body.is_empty())?;
     let sending = tokio::spawn(send(stream, body));
-    let response = response.await?;
+    let received = receive(response.await?).await;
+    sending.abort();
+    received
+}
+
+async fn receive(response: http::Response<h2::RecvStream>) -> Result<H2Response, h2::Error> {
     let (parts, mut stream) = response.into_parts();
     let mut received = Vec::new();
     while let Some(piece) = stream.data().await {
@@ -138,7 +164,6 @@ async fn exchange(
         received.extend_from_slice(&piece);
     }
     let trailers = stream.trailers().await?;
-    sending.abort();
     Ok(H2Response {
         status: parts.status.as_u16(),
         headers: parts.headers,

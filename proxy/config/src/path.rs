@@ -40,6 +40,9 @@ pub enum PathProblem {
     /// Empty, `.` or `..`, which no canonical path contains.
     #[error("segment `{0}` never occurs in a canonical path")]
     NeverMatches(String),
+    /// An encoding that no canonical path contains.
+    #[error("segment `{0}` never occurs in a canonical path: {1}")]
+    Encoding(String, &'static str),
     /// A character that a path cannot hold.
     #[error("`{0}` cannot stand in a path; percent-encode it")]
     Character(char),
@@ -123,8 +126,40 @@ fn parse_segment(part: &str) -> Result<Segment, PathProblem> {
         !c.is_ascii_graphic() || matches!(c, '?' | '#' | '"' | '<' | '>' | '\\' | '^' | '`' | '|')
     }) {
         Some(odd) => Err(PathProblem::Character(odd)),
-        None => Ok(Segment::Literal(part.to_owned())),
+        None => encodings(part).map_err(|why| PathProblem::Encoding(part.to_owned(), why)),
+    }?;
+    Ok(Segment::Literal(part.to_owned()))
+}
+
+/// Looks for percent-encodings that the gateway refuses in every request.
+fn encodings(part: &str) -> Result<(), &'static str> {
+    let mut decoded = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let (byte, after) = match (first, tail) {
+            (b'%', [high, low, after @ ..]) => {
+                let hex = |digit: &u8| char::from(*digit).to_digit(16);
+                let value = hex(high).zip(hex(low)).map(|(high, low)| high * 16 + low);
+                let value = value.and_then(|value| u8::try_from(value).ok());
+                let byte = value.ok_or("`%` is followed by two hexadecimal digits")?;
+                match byte {
+                    b'/' | b'\\' => return Err("requests with an encoded separator are refused"),
+                    0..0x20 | 0x7f => return Err("requests with a control character are refused"),
+                    _ => (byte, after),
+                }
+            }
+            (b'%', _) => return Err("`%` is followed by two hexadecimal digits"),
+            _ => (first, tail),
+        };
+        decoded.push(byte);
+        rest = after;
     }
+    // Also `..;a`, which some upstreams cut at the semicolon.
+    let name = decoded.split(|byte| *byte == b';').next().unwrap_or_default();
+    if name == b"." || name == b".." {
+        return Err("requests with dot segments are refused");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -153,5 +188,10 @@ mod tests {
         check("/a//b", Err(PathProblem::NeverMatches(String::new())));
         check("/a/../b", Err(PathProblem::NeverMatches("..".into())));
         check("/a b", Err(PathProblem::Character(' ')));
+        for text in ["a%2Fb", "a%5cb", "%00", "%7F", "%2e", "%2E.", "..;a", "%zz", "%2"] {
+            let parsed = PathPattern::parse(&format!("/{text}"));
+            assert!(matches!(parsed, Err(PathProblem::Encoding(..))), "{text}: {parsed:?}");
+        }
+        check("/a%20b%3B", Ok("/a%20b%3B"));
     }
 }

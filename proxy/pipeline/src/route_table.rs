@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::Method;
-use portcullis_config::{Api, HostPattern, RouteMatch};
+use portcullis_config::{Api, HostPattern, RouteMatch, Segment};
 
 use crate::phase::canonical::CanonicalPath;
 use crate::route_table::trie::Trie;
@@ -68,7 +68,11 @@ impl RouteTable {
             any: HostTable::default(),
         };
         for served in &routes {
-            table.add(served);
+            table.add(served, HostTable::add);
+        }
+        // After all of them: a path that a route names itself is that route's.
+        for served in &routes {
+            table.add(served, HostTable::add_root);
         }
         table.routes = routes;
         table
@@ -97,16 +101,16 @@ impl RouteTable {
         self.routes.iter().map(Arc::as_ref)
     }
 
-    fn add(&mut self, served: &ServedRoute) {
+    fn add(&mut self, served: &ServedRoute, add: fn(&mut HostTable, &ServedRoute)) {
         if served.hosts.is_empty() {
-            self.any.add(served);
+            add(&mut self.any, served);
         }
         for host in &served.hosts {
             let table = match host {
                 HostPattern::Exact(name) => self.exact.entry(name.to_ascii_lowercase()),
                 HostPattern::Wildcard(suffix) => self.wildcard.entry(suffix.to_ascii_lowercase()),
             };
-            table.or_default().add(served);
+            add(table.or_default(), served);
         }
     }
 
@@ -130,16 +134,32 @@ struct HostTable {
 impl HostTable {
     fn add(&mut self, served: &ServedRoute) {
         match &served.route.matches {
-            RouteMatch::Path { method: Some(method), pattern } => {
-                self.by_method
-                    .entry(method.clone())
-                    .or_default()
-                    .insert(pattern.segments(), served.id);
-            }
-            RouteMatch::Path { method: None, pattern } => {
-                self.any_method.insert(pattern.segments(), served.id)
+            RouteMatch::Path { method, pattern } => {
+                self.paths(method.as_ref()).insert(pattern.segments(), served.id);
             }
             RouteMatch::Default => self.defaults.insert_prefix(&served.base_path, served.id),
+        }
+    }
+
+    /// Lets the route of an API's root answer the base path itself too, as AWS does: what
+    /// follows the base path is then empty, which is `/`.
+    fn add_root(&mut self, served: &ServedRoute) {
+        let RouteMatch::Path { method, pattern } = &served.route.matches else { return };
+        let base: Vec<Segment> =
+            served.base_path.split('/').skip(1).map(|text| Segment::Literal(text.into())).collect();
+        if let Some((Segment::Literal(last), root)) = pattern.segments().split_last()
+            && last.is_empty()
+            && !root.is_empty()
+            && root == base
+        {
+            self.paths(method.as_ref()).insert(root, served.id);
+        }
+    }
+
+    fn paths(&mut self, method: Option<&Method>) -> &mut Trie {
+        match method {
+            Some(method) => self.by_method.entry(method.clone()).or_default(),
+            None => &mut self.any_method,
         }
     }
 

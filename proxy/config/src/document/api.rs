@@ -10,7 +10,8 @@ table! {
         /// The hosts it answers to, as `api.example.com` or `*.example.com`; all where
         /// absent.
         hosts: Option<Vec<Text>>,
-        /// The path before every route's path.
+        /// The path before every route's path. Below `/v1`, the route `GET /` answers
+        /// `/v1` and `/v1/`.
         base_path: Option<Text>,
         /// The authorizer of its routes; `"none"` opens them.
         authorizer: Option<Composable<Use>>,

@@ -24,6 +24,18 @@ fn path_matches(pattern: &[Segment], path: &[&str]) -> bool {
     }
 }
 
+/// Whether the path is the base path and the pattern that of the API's root.
+fn is_bare_root(served: &ServedRoute, pattern: &[Segment], path: &[&str]) -> bool {
+    let base: Vec<&str> = served.base_path.split('/').skip(1).collect();
+    let slash = [path, &[""]].concat();
+    let is_literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
+    path == base
+        && pattern.iter().all(is_literal)
+        && pattern.len() == slash.len()
+        && path_matches(pattern, &slash)
+        && matches!(pattern.last(), Some(Segment::Literal(last)) if last.is_empty())
+}
+
 fn rank(served: &ServedRoute, method: &Method, path: &[&str]) -> Option<Rank> {
     match &served.route.matches {
         RouteMatch::Default => {
@@ -42,8 +54,10 @@ fn rank(served: &ServedRoute, method: &Method, path: &[&str]) -> Option<Rank> {
                 Segment::Parameter(_) => 1,
                 Segment::Greedy(_) => 2,
             };
+            // The segment more is what ranks a bare root behind a route of that very path.
             let segments = pattern.segments().iter().map(segment).collect();
-            let matches = path_matches(pattern.segments(), path);
+            let matches = path_matches(pattern.segments(), path)
+                || is_bare_root(served, pattern.segments(), path);
             matches.then(|| (u8::from(pattern.is_greedy()), method, segments, served.id.0))
         }
     }
@@ -78,7 +92,8 @@ fn find_slowly(
     let mut others: Vec<Method> = Vec::new();
     for served in here {
         if let RouteMatch::Path { method: Some(other), pattern } = &served.route.matches
-            && path_matches(pattern.segments(), &path)
+            && (path_matches(pattern.segments(), &path)
+                || is_bare_root(served, pattern.segments(), &path))
             && !others.contains(other)
         {
             others.push(other.clone());

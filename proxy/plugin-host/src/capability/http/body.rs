@@ -14,17 +14,35 @@ use super::connection::Connection;
 use super::origin::Destination;
 use super::pool::Pool;
 
+/// How many more bytes a body may have.
+struct Allowance {
+    limit: usize,
+    left: usize,
+}
+
+impl Allowance {
+    fn of(limit: usize) -> Self {
+        Self { limit, left: limit }
+    }
+
+    /// Takes in a frame; an error is the limit that it exceeds.
+    fn take<E>(&mut self, frame: Option<&Result<Frame<Bytes>, E>>) -> Result<(), u64> {
+        let data = frame.and_then(|frame| frame.as_ref().ok()).and_then(Frame::data_ref);
+        self.left = self.left.checked_sub(data.map_or(0, Bytes::len)).ok_or(self.limit as u64)?;
+        Ok(())
+    }
+}
+
 /// The body of a guest's request.
 pub(super) struct Question {
     body: WasiBody,
-    limit: usize,
-    left: usize,
+    allowance: Allowance,
 }
 
 impl Question {
     /// At most so many bytes of a body.
     pub(super) fn new(body: WasiBody, limit: usize) -> Self {
-        Self { body, limit, left: limit }
+        Self { body, allowance: Allowance::of(limit) }
     }
 }
 
@@ -37,13 +55,9 @@ impl Body for Question {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        let bytes = data_bytes(frame.as_ref());
-        Poll::Ready(match self.left.checked_sub(bytes) {
-            Some(left) => {
-                self.left = left;
-                frame
-            }
-            None => Some(Err(Error::HttpRequestBodySize(Some(self.limit as u64)))),
+        Poll::Ready(match self.allowance.take(frame.as_ref()) {
+            Ok(()) => frame,
+            Err(limit) => Some(Err(Error::HttpRequestBodySize(Some(limit)))),
         })
     }
 
@@ -59,8 +73,7 @@ impl Body for Question {
 /// The body of a service's answer; at its end the connection goes back to the pool.
 pub(super) struct Answer {
     body: Incoming,
-    limit: usize,
-    left: usize,
+    allowance: Allowance,
     until: Pin<Box<Sleep>>,
     back: Option<Return>,
 }
@@ -77,7 +90,7 @@ impl Answer {
     /// needs no way back.
     pub(super) fn new(body: Incoming, limit: usize, until: Instant, back: Option<Return>) -> Self {
         let until = Box::pin(tokio::time::sleep_until(until));
-        let mut answer = Self { body, limit, left: limit, until, back };
+        let mut answer = Self { body, allowance: Allowance::of(limit), until, back };
         answer.give_back_at_the_end();
         answer
     }
@@ -104,12 +117,11 @@ impl Body for Answer {
             self.back = None;
             return Poll::Ready(Some(Err(Error::HttpResponseTimeout)));
         };
-        let Some(left) = self.left.checked_sub(data_bytes(frame.as_ref())) else {
+        if let Err(limit) = self.allowance.take(frame.as_ref()) {
             // The rest is still to come, so the connection is of no more use.
             self.back = None;
-            return Poll::Ready(Some(Err(Error::HttpResponseBodySize(Some(self.limit as u64)))));
-        };
-        self.left = left;
+            return Poll::Ready(Some(Err(Error::HttpResponseBodySize(Some(limit)))));
+        }
         match frame {
             Some(Err(error)) => {
                 self.back = None;
@@ -133,9 +145,4 @@ impl Body for Answer {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
-}
-
-fn data_bytes<E>(frame: Option<&Result<Frame<Bytes>, E>>) -> usize {
-    let data = frame.and_then(|frame| frame.as_ref().ok()).and_then(Frame::data_ref);
-    data.map_or(0, Bytes::len)
 }
