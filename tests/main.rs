@@ -18,6 +18,7 @@ mod isolation;
 mod issuers;
 mod loading;
 mod malformed;
+mod policies;
 mod reads;
 mod routing;
 mod shutdown;
