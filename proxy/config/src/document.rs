@@ -10,7 +10,7 @@ mod composition;
 mod plugin_use;
 mod upstream;
 
-pub(crate) use api::{Api, OneOrMany, Respond, Rewrite, Route, Use};
+pub(crate) use api::{Api, OneOrMany, Respond, Rewrite, Route, Scopes, Use};
 pub(crate) use composition::{Composable, Composition};
 pub(crate) use plugin_use::{
     Budget, Grants, HttpGrant, Isolation, IsolationWord, Issuer, OnFault, PluginUse, Secret,

@@ -21,7 +21,8 @@ mod grants;
 mod origin;
 mod resource;
 
-pub use access::{Access, Authorization};
+pub(crate) use access::same_to_upstreams;
+pub use access::{Access, Authorization, IdentityHeader, Scopes};
 pub use grants::{
     Grants, HttpGrant, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, Origin, OriginHost,
     SecretGrant,
@@ -380,6 +381,10 @@ pub struct Route {
     pub matches: RouteMatch,
     /// Who decides whether a request may go on.
     pub access: Access,
+    /// The scopes that the caller must have; `None` for none.
+    pub scopes: Option<Scopes>,
+    /// Request headers that only the gateway writes, in the order written.
+    pub identity_headers: Arc<[IdentityHeader]>,
     /// Checks, in order.
     pub validators: Vec<Use>,
     /// Rewrites on the way up, in order.

@@ -14,6 +14,7 @@ mod api;
 mod authorization;
 mod files;
 mod grants;
+mod identity;
 mod issuer;
 mod listener;
 mod names;

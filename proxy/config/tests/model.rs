@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use portcullis_config::{
     Access, AccessLog, Authorization, Balance, Gateway, HashKey, HostPattern, HostRewrite,
-    Integration, Isolation, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, OnFault, Origin,
-    OriginHost, PathRewrite, PluginUseId, Process, Role, RouteMatch, Surroundings, TlsVersion,
-    UpstreamProtocol, Use, load, parse, parse_within, reference, schema,
+    IdentityHeader, Integration, Isolation, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant,
+    OnFault, Origin, OriginHost, PathRewrite, PluginUseId, Process, Role, RouteMatch, Scopes,
+    Surroundings, TlsVersion, UpstreamProtocol, Use, load, parse, parse_within, reference, schema,
 };
 
 /// The files of a folder, and the variable `HMAC`.
@@ -265,6 +265,25 @@ fn policies_know_an_api_by_account_and_region() {
     let text = "listeners.a.address = '127.0.0.1:0'\napis.a.authorizer = 'none'\napis.a.routes.\"GET /\".respond = {}";
     let gateway = parse(text, "p.toml", Path::new("")).unwrap();
     assert_eq!(gateway.apis[0].resource.arn, "arn:aws:execute-api:local:000000000000:a");
+}
+
+#[test]
+fn what_callers_need_and_upstreams_learn_is_as_written() {
+    let (_folder, gateway) = whole();
+
+    let [get, post, default] = &gateway.apis[0].routes[..] else { panic!("three routes") };
+    let scopes = Scopes::Any(vec!["orders:read".into(), "orders".into()]);
+    assert_eq!((&get.scopes, &post.scopes), (&Some(scopes), &None));
+    assert_eq!(default.scopes, Some(Scopes::All(vec!["admin".into()])));
+    let header = |name: &str, attribute: &str| IdentityHeader {
+        name: name.parse().unwrap(),
+        attribute: attribute.into(),
+    };
+    let inherited = [header("x-user", "identity:principal"), header("x-order", "path:id")];
+    assert_eq!(get.identity_headers[..], inherited);
+    assert_eq!(post.identity_headers[..], []);
+    assert_eq!(default.identity_headers[..], [header("x-key", "identity:usage-key")]);
+    assert_eq!(gateway.apis[1].routes[0].scopes, None);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Edits that transforms make, and their application: all or none.
 
 use bytes::Bytes;
+use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::admitted::Outgoing;
@@ -136,7 +137,23 @@ pub enum BodyAccess {
 }
 
 fn headers<'a>(outgoing: &'a mut Outgoing, received: &HeaderMap) -> &'a mut HeaderMap {
-    outgoing.headers.get_or_insert_with(|| received.clone())
+    outgoing.headers.get_or_insert_with(|| end_to_end(received))
+}
+
+/// What was received but for the fields that `Connection` says are for that hop only
+/// (RFC 9110 §7.6.1). Taken off first, so that a client cannot name a field there that
+/// is set later.
+pub(crate) fn end_to_end(received: &HeaderMap) -> HeaderMap {
+    let mut headers = received.clone();
+    let values = received.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    for name in values.flat_map(|value| value.split(',')) {
+        if let Ok(name) = name.trim().parse::<HeaderName>()
+            && !is_reserved(&name)
+        {
+            headers.remove(name);
+        }
+    }
+    headers
 }
 
 fn check_request_edit(edit: &RequestEdit, body: BodyAccess) -> Result<(), EditProblem> {

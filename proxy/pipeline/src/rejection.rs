@@ -1,7 +1,7 @@
 //! Why the gateway answers a request itself, and with what.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -55,6 +55,9 @@ pub enum Rejection {
     /// A policy denies the request.
     #[error("{0} denies this method and path")]
     PolicyExplicitDeny(PolicySide),
+    /// The caller has none of the scopes that the route needs, or lacks one of them.
+    #[error("the caller lacks the scope: {}", .0.join(" "))]
+    InsufficientScope(Vec<String>),
     /// Validators found these.
     #[error("{}", violations_text(.0))]
     Invalid(Vec<Violation>),
@@ -142,7 +145,8 @@ impl Rejection {
             Self::Denied(Denial::NotMine | Denial::Unauthenticated(_)) => StatusCode::UNAUTHORIZED,
             Self::Denied(Denial::Forbidden(_))
             | Self::PolicyDenied
-            | Self::PolicyExplicitDeny(_) => StatusCode::FORBIDDEN,
+            | Self::PolicyExplicitDeny(_)
+            | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
             Self::Denied(Denial::Respond(answer)) => answer.status,
             Self::Body(BodyFault::NoRoom)
             | Self::AuthorizerFault { .. }
@@ -167,6 +171,7 @@ impl Rejection {
             Self::PolicyDenied => "policy-denied",
             Self::PolicyExplicitDeny(_) => "policy-explicit-deny",
             Self::Denied(Denial::Respond(_)) => "answered-by-authorizer",
+            Self::InsufficientScope(_) => "insufficient-scope",
             Self::Invalid(_) => "invalid-request",
             Self::Upstream(failure) => failure.code(),
         }
@@ -186,6 +191,7 @@ impl Rejection {
             | Self::Body(_)
             | Self::PolicyDenied
             | Self::PolicyExplicitDeny(_)
+            | Self::InsufficientScope(_)
             | Self::Invalid(_)
             | Self::Upstream(_) => None,
         };
@@ -220,6 +226,9 @@ impl Rejection {
                 if let Some(text) = reason.and_then(|reason| reason.public_text.as_deref()) {
                     set(&mut problem, "detail", text.into());
                 }
+            }
+            Self::InsufficientScope(scopes) => {
+                headers.extend(challenge(scopes).map(|challenge| (WWW_AUTHENTICATE, challenge)));
             }
             Self::Invalid(violations) => {
                 set(&mut problem, "violations", violations.iter().map(violation).collect())
@@ -289,6 +298,13 @@ fn allow(methods: &[Method]) -> Option<HeaderValue> {
     let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
     // Methods are tokens, which header values may hold.
     HeaderValue::try_from(methods.join(", ")).ok()
+}
+
+/// What a client needs to ask its authorization server for (RFC 6750 §3.1).
+fn challenge(scopes: &[String]) -> Option<HeaderValue> {
+    let scopes = scopes.join(" ");
+    // Scopes are tokens without quotes, which header values may hold.
+    HeaderValue::try_from(format!(r#"Bearer error="insufficient_scope", scope="{scopes}""#)).ok()
 }
 
 fn set(problem: &mut Value, member: &str, value: Value) {

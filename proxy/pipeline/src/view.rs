@@ -136,6 +136,7 @@ impl<'a> View<'a> {
             ("identity", "principal") => {
                 self.parts.identity.map(|identity| text(&identity.principal))
             }
+            ("identity", "usage-key") => self.parts.identity?.usage_key.as_deref().map(text),
             ("identity", claim) => {
                 let mut attributes = self.parts.identity?.attributes.iter();
                 attributes.find(|(name, _)| name == claim).map(|(_, value)| value.clone())
@@ -178,12 +179,12 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The principal's name, then those of its attributes that the principal does
-    /// not hide, each once.
+    /// The names of what every identity may have, then those of its attributes that these
+    /// do not hide, each once.
     fn identity_names(&self) -> Vec<String> {
         let attributes =
             self.parts.identity.map(|identity| identity.attributes.as_slice()).unwrap_or_default();
-        let mut names = vec!["principal".to_owned()];
+        let mut names = vec!["principal".to_owned(), "usage-key".to_owned()];
         for (name, _) in attributes {
             if !names.contains(name) {
                 names.push(name.clone());

@@ -17,6 +17,10 @@ table! {
         authorizer: Option<Composable<Use>>,
         /// Its resource policy: a file with a JSON document in the language of AWS IAM.
         policy: Option<FilePath>,
+        /// The scopes that callers of its routes need, as a route writes them.
+        scopes: Option<Written<Scopes>>,
+        /// Request headers that tell the upstream who calls, as a route writes them.
+        identity_headers: Option<Named<Text>>,
         /// The validators of its routes, in order.
         validate: Option<OneOrMany>,
         /// What rewrites requests of its routes, in order.
@@ -39,6 +43,13 @@ table! {
     struct Route {
         /// The authorizer; `"none"` opens the route. The API's where absent.
         authorizer: Option<Composable<Use>>,
+        /// The scopes of which a caller needs one, by the identity attribute `scopes`; an
+        /// empty list for none. The API's where absent.
+        scopes: Option<Written<Scopes>>,
+        /// Request headers that tell the upstream who calls, each by the attribute it is set
+        /// from: `identity:*`, `path:*`, `request:*` or `tls:*`. What clients send by these
+        /// names is taken off. The API's where absent.
+        identity_headers: Option<Named<Text>>,
         /// The validators, in order. The API's where absent.
         validate: Option<OneOrMany>,
         /// What rewrites requests, in order. The API's where absent.
@@ -53,6 +64,18 @@ table! {
         rewrite: Option<Rewrite>,
         /// Bytes a request body may have. The API's where absent.
         body_limit: Option<Size<0>>,
+    }
+}
+
+/// Scopes of which one is needed, or all.
+pub(crate) type Scopes = Either<Vec<Text>, AllScopes>;
+
+table! {
+    /// Scopes that are all needed.
+    "a scopes table"
+    struct AllScopes {
+        /// The scopes.
+        all: Vec<Text>,
     }
 }
 

@@ -1,4 +1,7 @@
-//! Who decides whether a request may go on, and of whom they are asked.
+//! Who decides whether a request may go on, what the caller must have, and what the
+//! upstream learns of them.
+
+use http::HeaderName;
 
 use super::Use;
 
@@ -34,4 +37,45 @@ impl Authorization {
             }
         }
     }
+}
+
+/// The scopes a caller must have (RFC 6749 §3.3). At least one is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scopes {
+    /// One of these.
+    Any(Vec<String>),
+    /// All of these.
+    All(Vec<String>),
+}
+
+impl Scopes {
+    /// The scopes named.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::Any(names) | Self::All(names) => names,
+        }
+    }
+}
+
+/// A request header that the upstream, but no client, is told things by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityHeader {
+    /// The header.
+    pub name: HeaderName,
+    /// The attribute it is set from, with its namespace.
+    pub attribute: String,
+}
+
+impl IdentityHeader {
+    /// Whether an upstream may take a header of this name for this one.
+    pub fn is_taken_for(&self, name: &HeaderName) -> bool {
+        same_to_upstreams(self.name.as_str(), name.as_str())
+    }
+}
+
+/// Whether an upstream that turns header names into variables, as CGI does (RFC 3875
+/// §4.1.18), may mix two up: in practice `_`, `-` and other marks become the same.
+pub(crate) fn same_to_upstreams(one: &str, other: &str) -> bool {
+    let folded = |b: u8| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' };
+    one.len() == other.len() && one.bytes().map(folded).eq(other.bytes().map(folded))
 }

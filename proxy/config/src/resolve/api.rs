@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::names::Names;
 use super::plugin_use::PluginUses;
-use super::{Resolver, check_names, policy, route};
+use super::{Resolver, check_names, identity, policy, route};
 use crate::document::{self, Composable, Document, OneOrMany, Text};
-use crate::gateway::{Access, Api, HostPattern, Role, Upstream, Use};
+use crate::gateway::{Access, Api, HostPattern, IdentityHeader, Role, Scopes, Upstream, Use};
 use crate::path::{PathPattern, Segment};
 use crate::read::Either;
 
@@ -47,6 +47,8 @@ impl<T: Clone> Choice<T> {
 pub(super) struct Inherited {
     pub(super) base_path: String,
     pub(super) access: Choice<Access>,
+    pub(super) scopes: Option<Scopes>,
+    pub(super) identity_headers: Arc<[IdentityHeader]>,
     pub(super) validators: Vec<Use>,
     pub(super) request_transforms: Vec<Use>,
     pub(super) response_transforms: Vec<Use>,
@@ -100,6 +102,11 @@ fn inherited(
     Inherited {
         base_path: base_path(written.base_path.as_ref(), resolver),
         access: if written.whole { own } else { own.in_doubt() }.or(top),
+        scopes: written.scopes.as_ref().and_then(|written| identity::scopes(written, resolver)),
+        identity_headers: written
+            .identity_headers
+            .as_ref()
+            .map_or_else(|| Arc::from([]), |written| identity::headers(written, resolver)),
         validators: validators(written.validate.as_ref(), plugins, resolver).unwrap_or_default(),
         request_transforms: uses(Role::RequestTransform, requests, plugins, resolver)
             .unwrap_or_default(),

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::Resolver;
 use super::api::{self, Choice, Inherited};
 use super::names::Names;
 use super::plugin_use::PluginUses;
+use super::{Resolver, identity};
 use crate::diagnostic::Place;
 use crate::document::{self, Respond, Rewrite, Text};
-use crate::gateway::{Access, Integration, PathRewrite, Role, Route, RouteMatch, Upstream};
+use crate::gateway::{Access, Integration, PathRewrite, Role, Route, RouteMatch, Scopes, Upstream};
 use crate::path::{PathPattern, Segment};
 use crate::read::NamedEntry;
 use crate::suggest;
@@ -55,6 +55,9 @@ pub(super) fn route(
     let matches = matches(&entry.name, &entry.place, &inherited.base_path, resolver);
     let written = entry.value.as_ref()?;
     let access = access(entry, written, inherited, plugins, resolver);
+    let scopes = scopes(entry, written, (inherited, access.as_ref()), resolver);
+    let identity_headers = written.identity_headers.as_ref();
+    let identity_headers = identity_headers.map(|written| identity::headers(written, resolver));
     let validators = api::validators(written.validate.as_ref(), plugins, resolver);
     let requests = written.request_transforms.as_ref();
     let requests = api::uses(Role::RequestTransform, requests, plugins, resolver);
@@ -70,6 +73,9 @@ pub(super) fn route(
         place: entry.place.clone(),
         matches: matches?,
         access: access?,
+        scopes,
+        identity_headers: identity_headers
+            .unwrap_or_else(|| Arc::clone(&inherited.identity_headers)),
         validators: validators.unwrap_or_else(|| inherited.validators.clone()),
         request_transforms: requests.unwrap_or_else(|| inherited.request_transforms.clone()),
         response_transforms: responses.unwrap_or_else(|| inherited.response_transforms.clone()),
@@ -153,6 +159,27 @@ fn access(
             None
         }
     }
+}
+
+/// What the caller must have; an open route has no caller.
+fn scopes(
+    entry: &NamedEntry<document::Route>,
+    written: &document::Route,
+    (inherited, access): (&Inherited, Option<&Access>),
+    resolver: &mut Resolver<'_>,
+) -> Option<Scopes> {
+    let own = written.scopes.as_ref();
+    let scopes = match own {
+        Some(own) => identity::scopes(own, resolver),
+        None => inherited.scopes.clone(),
+    };
+    if let (Some(_), Some(Access::Open)) = (&scopes, access) {
+        let place = own.map_or(&entry.place, |own| &own.place);
+        let message = format!("route `{}` is open, so nobody can have scopes", entry.name);
+        let help = "name an authorizer, or ask for none with `scopes = []`";
+        resolver.problem_with_help(place, message, help);
+    }
+    scopes
 }
 
 fn integration(

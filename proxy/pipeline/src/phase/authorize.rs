@@ -6,6 +6,7 @@ use portcullis_config::Access;
 use crate::incoming::Incoming;
 use crate::phase::authorization::{Asking, Denied, Granted};
 use crate::phase::route::Routed;
+use crate::phase::scopes;
 use crate::plugins::{Identity, Plugins};
 use crate::policy;
 use crate::record::Record;
@@ -67,6 +68,7 @@ pub(crate) async fn authorize<I: Incoming>(
         }
     };
     record.principal = Some(grant.identity.principal.clone());
+    scopes::check(routed.route().scopes.as_ref(), &grant.identity)?;
     // Never cached with the grant: the reads a cache compares need not hold the path.
     let subject = Subject { identity: Some(&grant.identity), ..routed.subject() };
     let parts = subject.as_received(incoming);

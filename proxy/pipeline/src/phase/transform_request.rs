@@ -8,6 +8,7 @@ use crate::edit::{BodyAccess, append_allowed, apply_to_request, without_reserved
 use crate::incoming::{HeldBody, Incoming};
 use crate::phase::authorize::Authorized;
 use crate::phase::hold::{check_replaced, hold};
+use crate::phase::identity_headers::identity_headers;
 use crate::phase::skip_or_reject;
 use crate::phase::validate::Validated;
 use crate::plugins::{BodyMode, Call, PluginFault, Plugins, RequestOutcome};
@@ -15,7 +16,7 @@ use crate::record::{Decision, Record};
 use crate::rejection::Rejection;
 use crate::view::{View, ViewParts};
 
-/// Applies the route's rewrite and its transforms, in order.
+/// Applies the route's rewrite, its identity headers and its transforms, in order.
 pub(crate) async fn transform_request<I: Incoming>(
     validated: Validated,
     plugins: &impl Plugins,
@@ -26,7 +27,9 @@ pub(crate) async fn transform_request<I: Incoming>(
     let route = authorized.routed().route();
     let subject = authorized.subject();
     let path = subject.route.rewritten(incoming.head().uri.path(), subject.path);
-    let mut outgoing = Outgoing { path, ..Outgoing::default() };
+    let parts = subject.as_received(incoming);
+    let headers = identity_headers(View::of(&parts), &route.identity_headers);
+    let mut outgoing = Outgoing { headers, path, ..Outgoing::default() };
     for transform in &route.request_transforms {
         match ask(authorized, transform, plugins, incoming, &outgoing).await? {
             Ok(RequestOutcome::Edit(edits)) => {

@@ -8,6 +8,7 @@ mod bodies;
 mod canonical;
 #[cfg(test)]
 mod composition;
+mod identity_headers;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]
@@ -16,6 +17,8 @@ mod receive;
 mod route_model;
 #[cfg(test)]
 mod routing;
+#[cfg(test)]
+mod scopes;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub(crate) fn route(key: &str) -> Route {
         place: Place::synthetic(),
         matches,
         access: Access::Open,
+        scopes: None,
+        identity_headers: Arc::from([]),
         validators: Vec::new(),
         request_transforms: Vec::new(),
         response_transforms: Vec::new(),
