@@ -1,0 +1,146 @@
+//! Admits requests that carry a JSON Web Token (RFC 7519) of an issuer it knows.
+//!
+//! ```text
+//! place ─▶ token ─▶ json ─▶ issuer.check ─▶ rules.judge ─▶ issuer.verify ─▶ rules.grant
+//! where    parts    claims  alg, typ        exp, aud, …    signature        who it is
+//! ```
+//!
+//! Everything before the signature is cheap and says no more to the client than that the
+//! token is bad. The keys are the host's: this plugin never sees one.
+
+mod algorithm;
+mod issuer;
+mod json;
+mod place;
+mod refusal;
+mod rules;
+mod settings;
+mod token;
+
+use portcullis_plugin_sdk::{
+    Authorizer, Denial, Grant, Plan, Plugin, Request, SettingsError, export,
+};
+
+use crate::issuer::Issuer;
+use crate::json::{Json, Object};
+use crate::place::Place;
+use crate::refusal::Refusal;
+use crate::rules::Policy;
+use crate::settings::{Settings, Span};
+use crate::token::{Header, take_apart};
+
+/// The most that clocks may differ by.
+const MOST_LEEWAY: Span = Span(5 * 60 * 1000);
+
+/// An authorizer by JSON Web Token.
+#[derive(Debug)]
+struct Jwt {
+    places: Vec<Place>,
+    max_bytes: usize,
+    issuers: Vec<Issuer>,
+    policy: Policy,
+}
+
+impl TryFrom<Settings> for Jwt {
+    type Error = SettingsError;
+
+    fn try_from(mut settings: Settings) -> Result<Self, SettingsError> {
+        if settings.issuer.is_some() && !settings.issuers.is_empty() {
+            return Err(SettingsError::at(
+                "/issuers",
+                "one issuer is written in short, several stand here: move `issuer` here",
+            ));
+        }
+        let required = settings.required.clone().unwrap_or_else(|| vec!["exp".to_owned()]);
+        let mut issuers: Vec<Issuer> = Vec::new();
+        for (pointer, issuer) in settings.take_issuers() {
+            let issuer = Issuer::new(issuer, &required, &pointer)?;
+            if issuers.iter().any(|other| other.name == issuer.name) {
+                let pointer = format!("{pointer}/issuer");
+                return Err(SettingsError::at(pointer, "this issuer is named twice"));
+            }
+            issuers.push(issuer);
+        }
+        if let Some(orphan) = settings.orphan() {
+            let message =
+                format!("`{orphan}` is of an issuer: add `issuer`, or move it under `issuers`");
+            return Err(SettingsError::at(format!("/{orphan}"), message));
+        }
+        if issuers.is_empty() {
+            return Err(SettingsError::new(
+                "without an issuer nobody is admitted: add `issuer = \"https://…\"`",
+            ));
+        }
+        if settings.leeway > MOST_LEEWAY {
+            return Err(SettingsError::at(
+                "/leeway",
+                "clocks that differ by more than 5m are wrong",
+            ));
+        }
+        let mut places = Vec::new();
+        for text in settings.token.into_vec() {
+            places.push(Place::named(&text, "/token")?);
+        }
+        if places.is_empty() {
+            return Err(SettingsError::at(
+                "/token",
+                "name a place, such as `header:authorization`",
+            ));
+        }
+        let policy = Policy {
+            leeway_ms: settings.leeway.0,
+            max_age_ms: settings.max_age.map(|age| age.0),
+            scope_claims: settings.scope_claims,
+            principal: settings.principal,
+            attributes: settings.attributes,
+        };
+        Ok(Self { places, max_bytes: settings.max_bytes, issuers, policy })
+    }
+}
+
+impl Plugin for Jwt {
+    type Settings = Settings;
+
+    fn plan(&self) -> Plan {
+        let plan = self.places.iter().fold(Plan::new(), |plan, place| place.reads(plan));
+        self.issuers.iter().fold(plan, |plan, issuer| issuer.asks(plan)).cacheable()
+    }
+}
+
+impl Authorizer for Jwt {
+    fn authorize(&self, request: &Request) -> Result<Grant, Denial> {
+        let token = self.token(request)?.ok_or(Denial::NotMine)?;
+        Ok(self.admit(token, request.time)?)
+    }
+}
+
+impl Jwt {
+    /// The token of the first place that has one.
+    fn token<'r>(&self, request: &'r Request) -> Result<Option<&'r str>, Refusal> {
+        let found = self.places.iter().map(|place| place.token(request));
+        found.map(Result::transpose).find_map(|found| found).transpose()
+    }
+
+    /// Judges a token at a time, in milliseconds since 1970.
+    fn admit(&self, token: &str, now_ms: u64) -> Result<Grant, Refusal> {
+        if token.len() > self.max_bytes {
+            return Err(Refusal::TokenTooLong);
+        }
+        let parts = take_apart(token)?;
+        let header = Header::read(&parts.header)?;
+        let claims = Object::read(&parts.claims).ok_or(Refusal::MalformedJson)?;
+        // The name decides whose keys and rules count; no other issuer's ever do.
+        let name = claims.get("iss").and_then(Json::text).ok_or(Refusal::UnknownIssuer)?;
+        let issuer = self.issuers.iter().find(|issuer| issuer.name == name);
+        let issuer = issuer.ok_or(Refusal::UnknownIssuer)?;
+        issuer.check(&header)?;
+        let expires_at = issuer.rules.judge(&claims, &self.policy, now_ms)?;
+        issuer.verify(&header, &parts)?;
+        self.policy.grant(&claims, expires_at)
+    }
+}
+
+export!(Jwt: authorizer);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! Why a token does not hold: a code for the operator, and next to nothing for the client.
+
+use portcullis_plugin_sdk::secrets::SecretError;
+use portcullis_plugin_sdk::{Denial, FullResponse, log};
+
+macro_rules! refusals {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal,)+) => {
+        /// Why a token does not hold.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Refusal {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Refusal {
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The stable code for logs and metrics.
+            pub(crate) fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+        }
+    };
+}
+
+refusals! {
+    /// Several tokens in one place, or none that can be read.
+    AmbiguousToken = "ambiguous-token",
+    /// Longer than `max_bytes`, or a header longer than 4 KiB.
+    TokenTooLong = "token-too-long",
+    /// Not three parts of base64url (RFC 7515, section 7.1).
+    MalformedToken = "malformed-token",
+    /// Five parts: encrypted (RFC 7516).
+    EncryptedToken = "encrypted-token",
+    /// No JSON object, a repeated member, or one nested or grown beyond reason.
+    MalformedJson = "malformed-json",
+    /// A registered member of the wrong type.
+    MalformedHeader = "malformed-header",
+    /// `crit`, `b64`, `zip` or a nested token: nothing of them is understood here.
+    UnsupportedHeader = "unsupported-header",
+    /// The token brings a key of its own (`jwk`, `jku`, `x5u`, `x5c`).
+    EmbeddedKey = "embedded-key",
+    /// `typ` says that it is a token of another kind.
+    WrongType = "wrong-type",
+    /// `alg` is `none`, in whatever case.
+    Unsigned = "unsigned",
+    /// `alg` is no algorithm known here.
+    UnknownAlgorithm = "unknown-algorithm",
+    /// `alg` is not among the issuer's `algorithms`.
+    AlgorithmNotAllowed = "algorithm-not-allowed",
+    /// A registered claim of the wrong type or out of range.
+    MalformedClaim = "malformed-claim",
+    /// A claim of `required` is absent.
+    MissingClaim = "missing-claim",
+    /// `iss` is none of the issuers, or absent.
+    UnknownIssuer = "unknown-issuer",
+    /// `aud`, or `client_id` in its absence, is none of `audience`.
+    WrongAudience = "wrong-audience",
+    /// Now is not before `exp`.
+    Expired = "expired",
+    /// Now is before `nbf`.
+    NotYetValid = "not-yet-valid",
+    /// Now is before `iat`.
+    IssuedInFuture = "issued-in-future",
+    /// Issued longer ago than `max_age`.
+    TooOld = "too-old",
+    /// A claim is not what `claims` wants.
+    ClaimMismatch = "claim-mismatch",
+    /// The claim of `principal` is absent or no text.
+    NoPrincipal = "no-principal",
+    /// The issuer has no such key.
+    UnknownKey = "unknown-key",
+    /// The key is of another kind than `alg` wants.
+    WrongKeyType = "wrong-key-type",
+    /// The signature is not of this text by this key.
+    BadSignature = "bad-signature",
+    /// The plugin was not given what its plan asked for.
+    NotGranted = "not-granted",
+    /// The issuer's keys could not be had: 503.
+    Unavailable = "unavailable",
+}
+
+impl Refusal {
+    /// What the client may know: that its token is bad, or that it is no token at all.
+    /// Which check failed is not said, since none of the token's words may be trusted
+    /// before its signature.
+    fn challenge(self) -> &'static str {
+        match self {
+            Self::AmbiguousToken => {
+                r#"Bearer error="invalid_request", error_description="there is more than one token""#
+            }
+            Self::TokenTooLong | Self::MalformedToken | Self::EncryptedToken => {
+                r#"Bearer error="invalid_token", error_description="the token is malformed""#
+            }
+            _ => r#"Bearer error="invalid_token""#,
+        }
+    }
+}
+
+impl From<Refusal> for Denial {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            // A 401 would make clients throw good tokens away.
+            Refusal::Unavailable => {
+                log::warn("a token could not be judged: its issuer is unavailable");
+                Self::Respond(FullResponse::new(503).with_header("retry-after", "5"))
+            }
+            _ => {
+                let challenge = refusal.challenge();
+                Self::unauthenticated(refusal.code()).with_header("www-authenticate", challenge)
+            }
+        }
+    }
+}
+
+impl From<SecretError> for Refusal {
+    fn from(_: SecretError) -> Self {
+        Self::NotGranted
+    }
+}
