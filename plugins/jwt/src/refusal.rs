@@ -1,7 +1,7 @@
 //! Why a token does not hold: a code for the operator, and next to nothing for the client.
 
+use portcullis_plugin_sdk::Denial;
 use portcullis_plugin_sdk::secrets::SecretError;
-use portcullis_plugin_sdk::{Denial, FullResponse, log};
 
 macro_rules! refusals {
     ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal,)+) => {
@@ -101,10 +101,7 @@ impl From<Refusal> for Denial {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             // A 401 would make clients throw good tokens away.
-            Refusal::Unavailable => {
-                log::warn("a token could not be judged: its issuer is unavailable");
-                Self::Respond(FullResponse::new(503).with_header("retry-after", "5"))
-            }
+            Refusal::Unavailable => Self::unavailable(refusal.code()),
             _ => {
                 let challenge = refusal.challenge();
                 Self::unauthenticated(refusal.code()).with_header("www-authenticate", challenge)

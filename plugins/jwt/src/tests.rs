@@ -99,7 +99,7 @@ fn code(settings: &Value, token: &str) -> String {
     match ask(settings, &bearing(token)) {
         Ok(_) => "ok".to_owned(),
         Err(Denial::Unauthenticated(reason)) => reason.code,
-        Err(Denial::Respond(response)) => response.status.to_string(),
+        Err(Denial::Unavailable(reason)) => format!("503 {}", reason.code),
         Err(denial) => panic!("{denial:?}"),
     }
 }

@@ -189,7 +189,7 @@ fn one_issuers_keys_are_nothing_to_anothers_tokens() {
 #[test]
 fn an_issuer_that_is_away_is_no_reason_to_throw_a_token_away() {
     let away = token(&json!({ "kid": "away" }), &json!({}));
-    assert_eq!(code(&settings(), &away), "503");
+    assert_eq!(code(&settings(), &away), "503 unavailable");
 }
 
 #[test]
