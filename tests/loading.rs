@@ -172,3 +172,9 @@ fn a_gateway_does_not_start_with_a_plugin_that_cannot_serve() {
 
     refused(&outcome, "5:10", &["not WebAssembly"]);
 }
+
+#[test]
+fn secrets_drawn_where_an_image_would_repeat_them_are_refused() {
+    let words = ["its `configure` failed", "`crypto.random` during `configure`"];
+    refused_guest("random-in-configure", "settings.from_host = true", &words);
+}

@@ -162,3 +162,69 @@ impl HostKey for State {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    const PLAIN: &[u8] = b"sub=alice";
+
+    fn key() -> Key {
+        Key::new(b"sesame")
+    }
+
+    fn open(key: &Key, sealed: &[u8], associated: &[u8]) -> Option<Vec<u8>> {
+        key.open(sealed.to_vec(), associated).unwrap()
+    }
+
+    #[test]
+    fn what_is_sealed_opens_with_its_key_and_associated_bytes() {
+        let sealed = key().seal(PLAIN.to_vec(), b"session").unwrap();
+
+        assert_eq!(open(&key(), &sealed, b"session").as_deref(), Some(PLAIN));
+        assert_eq!(open(&key(), &sealed, b"login"), None);
+        assert_eq!(open(&key(), &sealed, b""), None);
+        assert_eq!(open(&Key::new(b"Sesame"), &sealed, b"session"), None);
+        assert_eq!(open(&Key::prefixed(b"A", b"sesame"), &sealed, b"session"), None);
+        assert!(!sealed.windows(5).any(|part| part == b"alice"));
+        let nothing = key().seal(Vec::new(), b"").unwrap();
+        assert_eq!(open(&key(), &nothing, b"").as_deref(), Some(&b""[..]));
+    }
+
+    #[test]
+    fn no_bit_of_what_is_sealed_can_be_changed() {
+        let sealed = key().seal(PLAIN.to_vec(), b"session").unwrap();
+
+        for bit in 0..sealed.len() * 8 {
+            let mut changed = sealed.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(open(&key(), &changed, b"session"), None, "bit {bit}");
+        }
+        for length in 0..sealed.len() {
+            assert_eq!(open(&key(), &sealed[..length], b"session"), None, "{length} bytes");
+        }
+        let longer = [sealed.as_slice(), b"\0"].concat();
+        assert_eq!(open(&key(), &longer, b"session"), None);
+    }
+
+    #[test]
+    fn no_nonce_is_drawn_twice() {
+        let nonce = |_| {
+            let sealed = key().seal(PLAIN.to_vec(), b"").unwrap();
+            sealed[..aead::NONCE_LEN].to_vec()
+        };
+        let nonces: HashSet<Vec<u8>> = (0..2000).map(nonce).collect();
+
+        assert_eq!(nonces.len(), 2000);
+    }
+
+    #[test]
+    fn a_sealing_key_is_no_hmac_of_its_secret() {
+        let tag = key().hmac(HashAlgorithm::Sha256, b"portcullis seal");
+        let sealed = key().seal(PLAIN.to_vec(), b"").unwrap();
+
+        assert_eq!(open(&Key::new(tag.as_ref()), &sealed, b""), None);
+    }
+}

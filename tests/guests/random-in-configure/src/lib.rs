@@ -2,14 +2,18 @@
 //! seed baked into one would repeat. The grant shows the number as `drawn`.
 
 use portcullis_plugin_sdk::{
-    Authorizer, Denial, Grant, Plan, Plugin, Request, SettingsError, export,
+    Authorizer, Denial, Grant, Plan, Plugin, Request, SettingsError, crypto, export,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Settings {}
+struct Settings {
+    /// Whether to ask the host for them, which it refuses.
+    #[serde(default)]
+    from_host: bool,
+}
 
 struct RandomInConfigure {
     drawn: i64,
@@ -18,7 +22,11 @@ struct RandomInConfigure {
 impl TryFrom<Settings> for RandomInConfigure {
     type Error = SettingsError;
 
-    fn try_from(Settings {}: Settings) -> Result<Self, SettingsError> {
+    fn try_from(settings: Settings) -> Result<Self, SettingsError> {
+        if settings.from_host {
+            let drawn = i64::from(crypto::random(1).first().copied().unwrap_or_default());
+            return Ok(Self { drawn });
+        }
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).map_err(|error| SettingsError::new(error.to_string()))?;
         Ok(Self { drawn: i64::from_le_bytes(bytes) })
