@@ -10,6 +10,7 @@ mod cli;
 mod clients;
 mod composition;
 mod examples;
+mod external;
 mod faults;
 mod forwarding;
 mod grpc;

@@ -13,7 +13,7 @@ const BUCKETS_US: [u64; 12] =
     [2, 5, 10, 20, 50, 100, 250, 1_000, 5_000, 25_000, 100_000, 1_000_000];
 
 /// The codes of faults, in the order they are counted.
-const FAULTS: [&str; 9] = [
+const FAULTS: [&str; 10] = [
     "trap",
     "wall-time",
     "cpu-time",
@@ -21,6 +21,7 @@ const FAULTS: [&str; 9] = [
     "output",
     "bad-answer",
     "busy",
+    "unavailable",
     "breaker-open",
     "start",
 ];
