@@ -174,7 +174,7 @@ fn headers(options: &[HeaderValueOption]) -> Vec<Header> {
             [] => header.value.as_bytes(),
             raw => raw,
         };
-        Some(Header::new(&header.key.to_ascii_lowercase(), value))
+        Some(Header::new(&header.key, value))
     };
     options.iter().filter_map(header).collect()
 }
