@@ -39,7 +39,8 @@ table! {
         include: Option<Vec<FilePath>>,
         /// The directory of plugins: each `NAME.wasm` in it is the plugin `NAME`.
         plugins: Option<Directory>,
-        /// Where compiled plugins are kept between starts.
+        /// Where compiled plugins are kept between starts, and the store of consumers and
+        /// their credentials.
         state: Option<Directory>,
         /// Worker threads; one for each core where absent.
         workers: Option<Number<1, 1024>>,
@@ -86,6 +87,20 @@ table! {
     struct Admin {
         /// The address it binds.
         address: Address = "127.0.0.1:9901",
+        /// The token that reads and changes state: consumers, keys, policies, the last
+        /// reload. Without it those routes are refused to everyone.
+        token: Option<AdminToken>,
+    }
+}
+
+table! {
+    /// A bearer token, from the environment or a file; at least 16 bytes.
+    "the admin token"
+    struct AdminToken {
+        /// The environment variable that holds it.
+        env: Option<Text>,
+        /// The file that holds it; one line end at its end is no part of it.
+        file: Option<FilePath>,
     }
 }
 

@@ -15,6 +15,7 @@ use http::{HeaderName, HeaderValue, Method};
 
 use crate::diagnostic::Place;
 use crate::path::PathPattern;
+use crate::secret::Secret;
 
 mod access;
 mod grants;
@@ -54,7 +55,7 @@ pub struct Gateway {
     pub workers: Option<usize>,
     /// Proxies whose `X-Forwarded-For` and `Forwarded` are believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
-    /// Where compiled code and images are kept between starts.
+    /// Where compiled code and images are kept between starts, and credentials.
     pub state_directory: Option<PathBuf>,
 }
 
@@ -451,6 +452,8 @@ pub enum PathRewrite {
 pub struct Admin {
     /// The address it binds.
     pub address: SocketAddr,
+    /// The bearer token that reads and changes state; `None` lets nobody.
+    pub token: Option<Secret>,
 }
 
 /// Where access log lines go.

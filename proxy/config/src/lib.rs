@@ -24,7 +24,8 @@
 //! | `schema` | the JSON Schema and the reference, from `document` |
 //! | `path`, `secret`, `service_url` | path patterns; secrets; where documents of services are |
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 mod diagnostic;
 mod document;
@@ -55,12 +56,46 @@ use diagnostic::{Problems, Source};
 ///
 /// Relative paths are relative to the file they are written in.
 pub fn load(file: &Path) -> Result<Gateway, Diagnostics> {
+    let Source { name, directory, text } = source_of(file)?;
+    parse(&text, &name, &directory)
+}
+
+fn source_of(file: &Path) -> Result<Source, Diagnostics> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| {
         Diagnostic::at(&Place::of_file(&name), format!("this file cannot be read: {error}"))
     })?;
-    parse(&text, &name, file.parent().unwrap_or(Path::new("")))
+    let directory = file.parent().unwrap_or(Path::new("")).to_owned();
+    Ok(Source { name, directory, text })
 }
+
+/// Where a configuration keeps state, for tools that need nothing else of it: names,
+/// files and secrets it refers to are not looked at.
+///
+/// # Errors
+///
+/// When the file cannot be read, or its keys or their types are wrong.
+pub fn state_directory(file: &Path) -> Result<Option<PathBuf>, Diagnostics> {
+    let source = source_of(file)?;
+    let mut problems = Problems::default();
+    let document = include::read(source, &Process, &mut problems)
+        .and_then(|root| read::read::<document::Document>(&root, &mut problems));
+    problems.finish(document.map(|document| resolve::state_directory(&document)))
+}
+
+/// Parses a duration as configurations write it: `250ms`, `1m30s`, `90d`.
+///
+/// # Errors
+///
+/// When the text is none.
+pub fn parse_duration(text: &str) -> Result<Duration, DurationProblem> {
+    units::duration(text).map_err(|problem| DurationProblem(problem.to_string()))
+}
+
+/// Why a text is no duration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DurationProblem(String);
 
 /// Checks a configuration whose text is at hand. Relative paths in it are relative to
 /// `directory`.

@@ -66,11 +66,13 @@ pub(crate) fn gateway(
         shutdown: Shutdown { grace: document.shutdown.grace.0 },
         workers: document.workers.map(|workers| workers.0 as usize),
         trusted_proxies: trusted_proxies(document, resolver),
-        state_directory: document
-            .state
-            .as_ref()
-            .map(|state| files::joined(&state.place, &state.value)),
+        state_directory: state_directory(document),
     })
+}
+
+/// Where state is kept.
+pub(crate) fn state_directory(document: &Document) -> Option<PathBuf> {
+    document.state.as_ref().map(|state| files::joined(&state.place, &state.value))
 }
 
 fn plugin_directory(document: &Document, resolver: &mut Resolver<'_>) -> Option<PathBuf> {
@@ -87,7 +89,8 @@ fn admin(document: &Document, resolver: &mut Resolver<'_>) -> Option<Admin> {
         Either::This(document::Off::Off) => None,
         Either::That(table) => {
             let address = address::to_bind(&table.address, resolver)?;
-            Some(Admin { address })
+            let token = table.token.as_ref().and_then(|token| files::admin_token(token, resolver));
+            Some(Admin { address, token })
         }
     }
 }

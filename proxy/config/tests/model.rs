@@ -39,6 +39,7 @@ fn whole() -> (tempfile::TempDir, Gateway) {
         std::fs::write(folder.path().join(name), "").unwrap();
     }
     std::fs::write(folder.path().join("secret"), "bytes\n").unwrap();
+    std::fs::write(folder.path().join("token"), "sixteen bytes or more\n").unwrap();
     let authorities = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
     std::fs::write(folder.path().join("authorities.pem"), authorities).unwrap();
     let policy = r#"{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*",
@@ -68,7 +69,9 @@ fn the_process_is_as_written() {
     assert_eq!(gateway.state_directory, Some(folder.path().join("state")));
     assert_eq!(gateway.workers, Some(4));
     assert_eq!(gateway.trusted_proxies.len(), 2);
-    assert_eq!(gateway.admin.unwrap().address.port(), 9000);
+    let admin = gateway.admin.unwrap();
+    assert_eq!(admin.address.port(), 9000);
+    assert_eq!(admin.token.unwrap().expose(), b"sixteen bytes or more");
     assert_eq!(gateway.access_log, AccessLog::File(folder.path().join("access.log")));
     assert_eq!(gateway.shutdown.grace, Duration::ZERO);
     let limits = gateway.limits;
@@ -141,7 +144,7 @@ fn plugin_uses_are_as_written() {
     assert_eq!(grants.secrets["hmac"].secret.expose(), b"shared");
     assert_eq!(grants.secrets["key"].secret.expose(), b"bytes");
     assert!(grants.secrets["hmac"].reveal && !grants.secrets["key"].reveal);
-    assert!(grants.random && grants.clock);
+    assert!(grants.random && grants.clock && grants.credentials);
     let remembered = KeyValueGrant { size_bytes: 1 << 20, keys: 10 };
     assert_eq!(grants.keyvalue, Some(remembered));
     let budget = partners.budget;

@@ -14,6 +14,7 @@ use wasmtime::{
 use crate::capability::{Issuers, Stores, keyvalue};
 use crate::clock::{Clock, Ticker};
 use crate::code_cache::CodeCache;
+use crate::credentials::CredentialSource;
 use crate::state::State;
 
 /// Instances that may live at once, of all plugins together. Four memory maps an
@@ -34,6 +35,9 @@ pub struct EngineSettings {
     pub cache_directory: Option<PathBuf>,
     /// Components that are part of the program: name and bytes.
     pub builtins: Vec<(&'static str, &'static [u8])>,
+    /// Where plugins that are granted `credentials` find them; `None` refuses to load
+    /// such plugins.
+    pub credentials: Option<Arc<dyn CredentialSource>>,
 }
 
 /// Why an engine cannot be started.
@@ -75,6 +79,8 @@ pub(crate) struct Inner {
     pub(crate) builtins: Vec<(&'static str, &'static [u8])>,
     /// Ticks the epochs of both engines while guests run.
     ticker: Ticker,
+    /// The operator's store of credentials.
+    pub(crate) credentials: Option<Arc<dyn CredentialSource>>,
 }
 
 impl Engine {
@@ -90,6 +96,7 @@ impl Engine {
             code: CodeCache::open(settings.cache_directory, &serving)?,
             builtins: settings.builtins,
             ticker: start_clock(&serving, &imaging)?,
+            credentials: settings.credentials,
             serving,
             imaging,
         };

@@ -9,6 +9,8 @@ const CONTRACT: &str = "portcullis:plugin/";
 /// The contract's version.
 const VERSION: &str = "0.1";
 
+/// The capability of the operator's store.
+pub(crate) const CREDENTIALS: &str = "credentials";
 /// The capability of `wasi:http/outgoing-handler`.
 pub(crate) const HTTP: &str = "wasi:http";
 /// The capability of `wasi:keyvalue`.

@@ -21,10 +21,11 @@ use crate::breaker::Breaker;
 use crate::capability::{Clocks, KeyValue, Source, first_keys};
 use crate::code_cache::Digest;
 use crate::component_source::{ComponentOrigin, find};
+use crate::credentials::CredentialSource;
 use crate::engine::{Engine, POOL_INSTANCES};
 use crate::host::PluginHost;
 use crate::image;
-use crate::inspect::{Surface, check_kind, surface};
+use crate::inspect::{CREDENTIALS, Surface, check_kind, surface};
 use crate::instance::{Configured, Instance, Prepared};
 use crate::metrics::UseMetrics;
 use crate::plugin_use::{Keeping, LoadedUse, Names};
@@ -146,6 +147,7 @@ impl Engine {
             .open(plugin_use, &surface, consent, &self.inner().issuers)
             .map_err(|found| diagnostics(found, plugin_use))?;
         opened.keyvalue = self.keyvalue(plugin_use);
+        opened.credentials = self.credentials(plugin_use, &surface).map_err(at)?;
         let shared = Arc::new(UseShared::new(&plugin_use.name, plugin_use.budget, clocks, opened));
         let settings = plugin_use.settings.to_string();
         let isolation = plugin_use.isolation.unwrap_or(match origin {
@@ -185,6 +187,18 @@ impl Engine {
         };
         let store = self.inner().stores.open(format!("{kind} {}", plugin_use.name));
         Some(KeyValue { store, room })
+    }
+
+    /// Opens the operator's store to a use that wants it. Whether it may is settled.
+    fn credentials(
+        &self,
+        plugin_use: &PluginUse,
+        surface: &Surface,
+    ) -> Result<Option<Arc<dyn CredentialSource>>, LoadProblem> {
+        if !plugin_use.grants.credentials && !surface.imports(CREDENTIALS) {
+            return Ok(None);
+        }
+        self.inner().credentials.clone().map(Some).ok_or(LoadProblem::NoStore)
     }
 
     /// Refuses what is no plugin, and compiles what is.

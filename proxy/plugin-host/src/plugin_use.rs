@@ -72,12 +72,15 @@ pub(crate) struct Keeping {
 impl LoadedUse {
     /// Asks the authorizer, or finds its earlier answer.
     pub(crate) async fn authorize(&self, call: Call<'_>) -> AuthorizerAnswer {
+        // Read before the plugin finds anything, so that no grant is kept for longer.
+        let generation = self.shared.generation();
         let request = self.request(&call, Role::Authorizer);
         let time_ms = call.view.time_ms();
         let (answer, use_) = match &self.cache {
             None => (self.ask(request, time_ms).await, CacheUse::Called),
             Some(cache) => {
-                match cache.get_or(self.key(&request), time_ms, self.ask(request, time_ms)).await {
+                let key = self.key(&request, generation);
+                match cache.get_or(key, time_ms, self.ask(request, time_ms)).await {
                     Ok((grant, use_)) => (Ok((*grant).clone()), use_),
                     Err(none) => (Err(none), CacheUse::Called),
                 }
@@ -96,13 +99,15 @@ impl LoadedUse {
     }
 
     /// The key of an answer: what the plugin is shown, and which keys are trusted.
-    fn key(&self, request: &Request) -> Key {
-        under(key(request), self.shared.keys_generation())
+    fn key(&self, request: &Request, generation: u64) -> Key {
+        under(key(request, generation), self.shared.keys_generation())
     }
 
     async fn ask(&self, request: Request, time_ms: u64) -> Result<Grant, NoGrant> {
         let answer = match self.call(RoleCall::Authorize(request), time_ms).await {
-            Ok(RoleAnswer::Authorized(answer)) => abi::authorizer_answer(answer),
+            Ok(RoleAnswer::Authorized(answer)) => {
+                abi::authorizer_answer(answer, self.shared.credentials())
+            }
             Ok(_) => Err(wrong_answer()),
             Err(fault) => Err(fault),
         };

@@ -1,7 +1,8 @@
 //! Earlier grants, for as long as they are true.
 //!
-//! The key is a digest of everything the plugin was shown but the time, so equal
-//! reads get equal answers and nothing else does. Denials and faults are never kept.
+//! The key is a digest of everything the plugin was shown but the time, and of the
+//! generation of what it can find outside, so equal reads get equal answers and nothing
+//! else does. Denials and faults are never kept.
 //! One call is under way for each key; the others wait for its answer.
 
 use std::sync::Arc;
@@ -112,10 +113,11 @@ fn size_of_value(value: &portcullis_pipeline::Value) -> usize {
     }
 }
 
-/// Digests everything a request shows but its time. Each part is preceded by its
-/// length, so that no two requests digest alike by moving a border.
-pub(crate) fn key(request: &Request) -> Key {
+/// Digests everything a request shows but its time, in this generation. Each part is
+/// preceded by its length, so that no two requests digest alike by moving a border.
+pub(crate) fn key(request: &Request, generation: u64) -> Key {
     let mut hash = Parts(Sha256::new());
+    hash.part(&generation.to_le_bytes());
     for part in [
         &request.method,
         &request.scheme,
@@ -236,6 +238,7 @@ mod tests {
 
     #[test]
     fn keys_differ_wherever_the_reads_differ() {
+        let key = |request: &Request| super::key(request, 7);
         let one = key(&request(&[("a", "bc")]));
 
         assert_eq!(
@@ -243,6 +246,7 @@ mod tests {
             key(&Request { time: 99, ..request(&[("a", "bc")]) }),
             "the time is no read"
         );
+        assert_ne!(one, super::key(&request(&[("a", "bc")]), 8), "another generation");
         assert_ne!(one, key(&request(&[("ab", "c")])));
         assert_ne!(one, key(&request(&[("a", "bc"), ("a", "bc")])));
         assert_ne!(one, key(&Request { argument: Some(String::new()), ..request(&[("a", "bc")]) }));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use portcullis_config::{Budget, SecretGrant};
 
 use crate::capability::{Clocks, HttpClient, IssuerKeySet, KeyValue, LogSink};
+use crate::credentials::CredentialSource;
 
 /// The grants, limits and log of one plugin use.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Opened {
     pub(crate) http: Option<Arc<HttpClient>>,
     /// What it remembers.
     pub(crate) keyvalue: Option<KeyValue>,
+    /// Where it finds credentials.
+    pub(crate) credentials: Option<Arc<dyn CredentialSource>>,
 }
 
 impl UseShared {
@@ -63,6 +66,17 @@ impl UseShared {
     /// What sends its requests, if it may send any.
     pub(crate) fn http(&self) -> Option<&Arc<HttpClient>> {
         self.opened.http.as_ref()
+    }
+
+    /// Where it finds credentials, if it may.
+    pub(crate) fn credentials(&self) -> Option<&dyn CredentialSource> {
+        self.opened.credentials.as_deref()
+    }
+
+    /// A number that changes with what the plugin can find outside of the request: a
+    /// grant that was kept under another one is not given again.
+    pub(crate) fn generation(&self) -> u64 {
+        self.credentials().map_or(0, CredentialSource::version)
     }
 
     /// What it remembers, if it may.

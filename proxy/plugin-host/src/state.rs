@@ -9,6 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use crate::capability::{HttpSide, InertWasi, IssuerKeySet, KeyValue};
+use crate::credentials::CredentialSource;
 use crate::shared::UseShared;
 
 /// Entries a table of one instance may have.
@@ -136,6 +137,11 @@ impl State {
     /// The keys of an issuer the guest may verify with now.
     pub(crate) fn issuer(&self, name: &str) -> Option<&IssuerKeySet> {
         if self.moment == Moment::Serving { self.shared.issuer(name) } else { None }
+    }
+
+    /// Where the guest may find credentials now.
+    pub(crate) fn credentials(&self) -> Option<&dyn CredentialSource> {
+        if self.moment == Moment::Serving { self.shared.credentials() } else { None }
     }
 
     /// What the guest may use now of what it remembers.

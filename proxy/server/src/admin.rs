@@ -57,10 +57,11 @@ async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
-    let Shared { current, held_bytes, telemetry } = admin.shared.as_ref();
+    let Shared { current, held_bytes, credentials, telemetry } = admin.shared.as_ref();
+    let credentials = credentials.as_ref().map(|store| store.reading());
     let kind =
         [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
-    match telemetry.scrape(&current.load(), held_bytes.used()) {
+    match telemetry.scrape(&current.load(), held_bytes.used(), credentials) {
         Ok(text) => (StatusCode::OK, kind, text),
         Err(error) => {
             tracing::error!("the metrics cannot be encoded: {error}");

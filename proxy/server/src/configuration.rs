@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis_config::{Diagnostic, Diagnostics, Gateway, Listener, Place, Process, Surroundings};
 use portcullis_pipeline::Pipeline;
-use portcullis_plugin_host::{Engine, EngineError, EngineSettings};
+use portcullis_plugin_host::{CredentialSource, Engine, EngineError, EngineSettings};
+use portcullis_state::StateError;
 
+use crate::credentials;
 use crate::current::Running;
 use crate::listen::{self, ListenError};
 use crate::telemetry::Telemetry;
@@ -60,11 +62,15 @@ pub(crate) fn read(file: &Path) -> Written {
 }
 
 /// Starts the engine that a configuration's plugins run on.
-pub(crate) fn engine(gateway: &Gateway) -> Result<Engine, EngineError> {
+pub(crate) fn engine(
+    gateway: &Gateway,
+    credentials: Option<Arc<dyn CredentialSource>>,
+) -> Result<Engine, EngineError> {
     let cache_directory = gateway.state_directory.clone();
     Engine::start(EngineSettings {
         cache_directory,
         builtins: portcullis_builtin_plugins::components().to_vec(),
+        credentials,
     })
 }
 
@@ -98,7 +104,9 @@ pub fn check(file: &Path) -> Result<Checked, CheckError> {
     for listener in &gateway.listeners {
         listen::acceptor(listener).map_err(BuildError::from)?;
     }
-    let engine = engine(&gateway)?;
+    let directory = gateway.state_directory.as_deref();
+    let credentials = directory.map(credentials::source_to_check).transpose()?;
+    let engine = engine(&gateway, credentials)?;
     engine.load(&gateway, None).map_err(BuildError::from)?;
     Upstreams::build(&gateway, None).map_err(BuildError::from)?;
     Ok(Checked {
@@ -128,6 +136,9 @@ pub enum CheckError {
     /// Plugins cannot be run here at all.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The credentials cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
 }
 
 /// The files and variables of this process, noting which files are looked at.

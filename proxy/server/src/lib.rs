@@ -14,6 +14,7 @@ mod admin;
 mod admission;
 mod arrival;
 pub mod configuration;
+mod credentials;
 mod current;
 mod exchange;
 mod failure;

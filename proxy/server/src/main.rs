@@ -111,7 +111,10 @@ fn run(config: &Path) -> ExitCode {
             ExitCode::from(REFUSED)
         }
         Err(
-            error @ (StartError::Listen(_) | StartError::AccessLog(_) | StartError::Admin { .. }),
+            error @ (StartError::Listen(_)
+            | StartError::AccessLog(_)
+            | StartError::State(_)
+            | StartError::Admin { .. }),
         ) => {
             eprintln!("error: {:#}", anyhow::Error::new(error));
             ExitCode::from(REFUSED)

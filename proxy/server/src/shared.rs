@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use portcullis_state::CredentialStore;
+
 use crate::current::Current;
 use crate::held_bytes::HeldBytes;
 use crate::telemetry::Telemetry;
@@ -12,6 +14,8 @@ pub(crate) struct Shared {
     pub(crate) current: Current,
     /// The bytes of bodies now held.
     pub(crate) held_bytes: HeldBytes,
+    /// The operator's store of credentials, where there is a place for one.
+    pub(crate) credentials: Option<Arc<CredentialStore>>,
     /// What is counted and logged.
     pub(crate) telemetry: Arc<Telemetry>,
 }

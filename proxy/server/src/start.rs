@@ -15,11 +15,13 @@ use pingora::services::Service;
 use pingora_runtime::Runtime;
 use portcullis_config::{Gateway, Listener};
 use portcullis_plugin_host::EngineError;
+use portcullis_state::{CredentialStore, StateError};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::admin::Admin;
 use crate::configuration::{self, BuildError};
+use crate::credentials;
 use crate::current::{Current, Running};
 use crate::held_bytes::HeldBytes;
 use crate::listen::{BoundListener, ListenError};
@@ -56,6 +58,9 @@ pub enum StartError {
     /// The access log cannot be kept.
     #[error(transparent)]
     AccessLog(#[from] AccessLogProblem),
+    /// The credentials cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The admin listener's address cannot be bound.
     #[error("the admin listener cannot bind {address}")]
     Admin {
@@ -76,7 +81,8 @@ pub fn run(file: &Path) -> Result<(), StartError> {
     let gateway = written.gateway.map_err(BuildError::from)?;
     let watchlist = Watchlist { files: written.files, plugins: gateway.plugin_directory.clone() };
     let telemetry = Arc::new(Telemetry::start(&gateway.access_log)?);
-    let engine = configuration::engine(&gateway)?;
+    let credentials = open_credentials(&gateway)?;
+    let engine = configuration::engine(&gateway, credentials.as_ref().map(credentials::source))?;
     let background = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(BACKGROUND_THREADS)
         .thread_name("background")
@@ -86,7 +92,7 @@ pub fn run(file: &Path) -> Result<(), StartError> {
     let listeners = gateway.listeners.clone();
     let running = configuration::build(&engine, gateway, None, &telemetry)?;
     background.block_on(running.upstreams.resolve_all());
-    let shared = share(running, telemetry);
+    let shared = share(running, telemetry, credentials);
     let bound = bind(&listeners)?;
     let reloader = Reloader {
         file: file.to_owned(),
@@ -145,9 +151,26 @@ impl Setup {
     }
 }
 
-fn share(running: Running, telemetry: Arc<Telemetry>) -> Arc<Shared> {
+/// Reads the store of credentials, and keeps up with it from now on.
+fn open_credentials(gateway: &Gateway) -> Result<Option<Arc<CredentialStore>>, StartError> {
+    let Some(directory) = &gateway.state_directory else { return Ok(None) };
+    let store = CredentialStore::open(directory)?;
+    store.watch()?;
+    Ok(Some(store))
+}
+
+fn share(
+    running: Running,
+    telemetry: Arc<Telemetry>,
+    credentials: Option<Arc<CredentialStore>>,
+) -> Arc<Shared> {
     telemetry.count_reload(ReloadResult::Replaced, running.generation);
-    Arc::new(Shared { current: Current::new(running), held_bytes: HeldBytes::default(), telemetry })
+    Arc::new(Shared {
+        current: Current::new(running),
+        held_bytes: HeldBytes::default(),
+        credentials,
+        telemetry,
+    })
 }
 
 /// The threads that serve clients.

@@ -15,11 +15,13 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use portcullis_pipeline::Record;
+use portcullis_state::StoreReading;
 
 pub use self::access_log::AccessLogProblem;
 use self::access_log::{AccessLogger, Line};
 use self::metrics::Metrics;
 pub(crate) use self::metrics::{ConnectionFault, ReloadResult};
+use self::readings::Readings;
 pub(crate) use self::route_metrics::RouteMetrics;
 
 /// Everything that is counted and logged of one process.
@@ -152,8 +154,9 @@ impl Telemetry {
         &self,
         current: &crate::current::Running,
         held_bytes: u64,
+        credentials: Option<StoreReading>,
     ) -> Result<String, std::fmt::Error> {
-        self.metrics.encode(current, held_bytes)
+        self.metrics.encode(Readings::of(current, held_bytes, credentials))
     }
 
     /// Opens the access log anew, so that it can be rotated.

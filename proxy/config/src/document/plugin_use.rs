@@ -57,6 +57,9 @@ table! {
         /// What it may remember from one call to another, by `wasi:keyvalue`; nothing
         /// where absent.
         keyvalue: Option<KeyValueGrant>,
+        /// Whether it may ask the store of API keys and access keys in `state`. A
+        /// built-in plugin that needs it has it without this.
+        credentials: Option<Written<bool>>,
         /// Real randomness in the place of a seeded stream.
         random: bool = false,
         /// The real clock in the place of the request's time.

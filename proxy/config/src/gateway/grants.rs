@@ -19,6 +19,8 @@ pub struct Grants {
     pub http: Option<HttpGrant>,
     /// What it may remember from one call to another.
     pub keyvalue: Option<KeyValueGrant>,
+    /// Whether it may ask the operator's store of credentials.
+    pub credentials: bool,
     /// Real randomness in the place of a stream seeded for each instance.
     pub random: bool,
     /// The real clock in the place of the request's time.

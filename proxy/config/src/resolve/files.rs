@@ -35,34 +35,77 @@ pub(super) fn content(written: &FilePath, resolver: &mut Resolver<'_>) -> Option
     }
 }
 
-/// Reads a secret from where it is kept.
+/// Reads a secret that is granted from where it is kept.
 pub(super) fn secret(
     written: &document::Secret,
     resolver: &mut Resolver<'_>,
 ) -> Option<SecretGrant> {
-    let (place, bytes) = match (&written.env, &written.file) {
-        (Some(variable), None) => {
-            let value = resolver.surroundings.variable(&variable.value);
-            if value.is_none() {
-                let message = format!("environment variable `{}` is not set", variable.value);
-                resolver.problem(&variable.place, message);
-            }
-            (&variable.place, value?)
-        }
-        (None, Some(file)) => (&file.place, without_line_end(content(file, resolver)?)),
-        _ => {
-            if written.whole {
-                let message = "a secret has one of `env` and `file`";
-                resolver.problem(&written.place, message);
-            }
-            return None;
-        }
+    let kept = Kept {
+        env: written.env.as_ref(),
+        file: written.file.as_ref(),
+        table: written.whole.then_some(&written.place),
     };
-    if bytes.is_empty() {
-        resolver.problem(place, "this secret is empty");
+    let (secret, _) = kept.read(resolver)?;
+    Some(SecretGrant { secret, reveal: written.reveal })
+}
+
+/// Reads the token of the admin listener.
+pub(super) fn admin_token(
+    written: &document::AdminToken,
+    resolver: &mut Resolver<'_>,
+) -> Option<Secret> {
+    let kept = Kept {
+        env: written.env.as_ref(),
+        file: written.file.as_ref(),
+        table: written.whole.then_some(&written.place),
+    };
+    let (token, place) = kept.read(resolver)?;
+    if token.expose().len() < TOKEN_BYTES {
+        let message = format!("an admin token has at least {TOKEN_BYTES} bytes");
+        resolver.problem(place, message);
         return None;
     }
-    Some(SecretGrant { secret: Secret::new(bytes), reveal: written.reveal })
+    Some(token)
+}
+
+/// Bytes an admin token has at the least: fewer could be guessed over the network.
+const TOKEN_BYTES: usize = 16;
+
+/// Where a secret is kept.
+struct Kept<'a> {
+    env: Option<&'a document::Text>,
+    file: Option<&'a FilePath>,
+    /// The table that says so, where nothing in it is wrong by itself.
+    table: Option<&'a Place>,
+}
+
+impl<'a> Kept<'a> {
+    /// Reads it, and says where it is written that it is kept there.
+    fn read(&self, resolver: &mut Resolver<'_>) -> Option<(Secret, &'a Place)> {
+        let (place, bytes) = match (self.env, self.file) {
+            (Some(variable), None) => {
+                let value = resolver.surroundings.variable(&variable.value);
+                if value.is_none() {
+                    let message = format!("environment variable `{}` is not set", variable.value);
+                    resolver.problem(&variable.place, message);
+                }
+                (&variable.place, value?)
+            }
+            (None, Some(file)) => (&file.place, without_line_end(content(file, resolver)?)),
+            _ => {
+                if let Some(table) = self.table {
+                    let message = "a secret has one of `env` and `file`";
+                    resolver.problem(table, message);
+                }
+                return None;
+            }
+        };
+        if bytes.is_empty() {
+            resolver.problem(place, "this secret is empty");
+            return None;
+        }
+        Some((Secret::new(bytes), place))
+    }
 }
 
 fn without_line_end(mut bytes: Vec<u8>) -> Vec<u8> {

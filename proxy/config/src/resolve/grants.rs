@@ -6,6 +6,7 @@ use crate::gateway::{Grants, HttpGrant, KeyValueGrant};
 
 pub(super) fn grants(written: &document::Grants, resolver: &mut Resolver<'_>) -> Grants {
     let mut grants = Grants { random: written.random, clock: written.clock, ..Grants::default() };
+    grants.credentials = written.credentials.as_ref().is_some_and(|written| written.value);
     for entry in &written.secrets.entries {
         let secret = entry.value.as_ref().and_then(|secret| files::secret(secret, resolver));
         grants.secrets.extend(secret.map(|secret| (entry.name.clone(), secret)));

@@ -43,8 +43,10 @@ pub(super) fn plugin_uses(document: &Document, resolver: &mut Resolver<'_>) -> P
         let mut names = Names::new(kind);
         for entry in &written.entries {
             let written = entry.value.as_ref();
-            let id = written
-                .map(|written| add(&mut uses, plugin_use(section, &entry.name, written, resolver)));
+            let id = written.map(|written| {
+                check_store(document, written, resolver);
+                add(&mut uses, plugin_use(section, &entry.name, written, resolver))
+            });
             names.define(&entry.name, id);
         }
         names
@@ -70,6 +72,7 @@ fn authorizers(
         match &entry.value {
             None => names.define(&entry.name, None),
             Some(Composable::Plain(written)) => {
+                check_store(document, written, resolver);
                 let used = plugin_use(Section::Authorizers, &entry.name, written, resolver);
                 names.define(&entry.name, Some(Authorizer::Plugin(add(uses, used))));
             }
@@ -86,6 +89,18 @@ fn authorizers(
 fn add(uses: &mut Vec<PluginUse>, used: PluginUse) -> PluginUseId {
     uses.push(used);
     PluginUseId(uses.len() - 1)
+}
+
+/// Notes a grant of the store where there is no place for one.
+fn check_store(document: &Document, written: &document::PluginUse, resolver: &mut Resolver<'_>) {
+    if let Some(granted) = &written.grants.credentials
+        && granted.value
+        && document.state.is_none()
+    {
+        let message = "there is no store of credentials to grant";
+        let help = "set `state` to the directory that is to keep it";
+        resolver.problem_with_help(&granted.place, message, help);
+    }
 }
 
 impl PluginUses {

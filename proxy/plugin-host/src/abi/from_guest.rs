@@ -15,16 +15,18 @@ use portcullis_policy::Policy;
 
 use super::exports::{authorizer, request_transform, response_transform, validator};
 use super::imports::{edits, types};
+use crate::credentials::CredentialSource;
 
 /// More violations than a client can use.
 const MOST_VIOLATIONS: usize = 100;
 
-/// Translates an authorizer's answer.
+/// Translates an authorizer's answer; attached policies are those of this store.
 pub(crate) fn authorizer_answer(
     answer: Result<authorizer::Grant, authorizer::Denial>,
+    store: Option<&dyn CredentialSource>,
 ) -> Result<Result<Grant, Denial>, PluginFault> {
     Ok(match answer {
-        Ok(granted) => Ok(grant(granted)?),
+        Ok(granted) => Ok(grant(granted, store)?),
         Err(authorizer::Denial::NotMine) => Err(Denial::NotMine),
         Err(authorizer::Denial::Unauthenticated(why)) => Err(Denial::Unauthenticated(reason(why)?)),
         Err(authorizer::Denial::Forbidden(why)) => Err(Denial::Forbidden(reason(why)?)),
@@ -37,7 +39,11 @@ pub(crate) fn authorizer_answer(
     })
 }
 
-fn grant(granted: authorizer::Grant) -> Result<Grant, PluginFault> {
+fn grant(
+    granted: authorizer::Grant,
+    store: Option<&dyn CredentialSource>,
+) -> Result<Grant, PluginFault> {
+    let policies = granted.policies.into_iter().map(|stated| policy(stated, store));
     Ok(Grant {
         identity: Identity {
             principal: granted.identity.principal,
@@ -51,20 +57,26 @@ fn grant(granted: authorizer::Grant) -> Result<Grant, PluginFault> {
         },
         expires_at_ms: granted.expires_at,
         response_headers: headers(granted.response_headers)?,
-        policies: granted.policies.into_iter().map(policy).collect::<Result<_, _>>()?,
+        policies: policies.collect::<Result<_, _>>()?,
     })
 }
 
-fn policy(stated: authorizer::Policy) -> Result<Arc<Policy>, PluginFault> {
+fn policy(
+    stated: authorizer::Policy,
+    store: Option<&dyn CredentialSource>,
+) -> Result<Arc<Policy>, PluginFault> {
     match stated {
         authorizer::Policy::Document(text) => {
             let problem = |problem| PluginFault::BadAnswer(format!("a policy: {problem}"));
             Policy::parse(&text).map(Arc::new).map_err(problem)
         }
-        authorizer::Policy::Attached(id) => Err(PluginFault::BadAnswer(format!(
-            "`{}` has no policies: no store of credentials is granted",
-            id.escape_debug()
-        ))),
+        authorizer::Policy::Attached(id) => {
+            store.map(|store| store.attached(&id)).ok_or_else(|| {
+                let id = id.escape_debug();
+                let what = format!("`{id}` has no policies: no store of credentials is granted");
+                PluginFault::BadAnswer(what)
+            })
+        }
     }
 }
 

@@ -121,14 +121,18 @@ fn attributes(view: &View<'_>, reads: &Reads) -> Vec<types::Attribute> {
 }
 
 fn attribute(name: String, value: Value) -> types::Attribute {
-    let value = match value {
+    types::Attribute { name, value: self::value(value) }
+}
+
+/// Translates a value.
+pub(crate) fn value(value: Value) -> types::Value {
+    match value {
         Value::Text(text) => types::Value::Text(text),
         Value::Integer(number) => types::Value::Integer(number),
         Value::Boolean(truth) => types::Value::Boolean(truth),
         Value::Texts(texts) => types::Value::Texts(texts),
         Value::Bytes(bytes) => types::Value::Bytes(bytes),
-    };
-    types::Attribute { name, value }
+    }
 }
 
 fn body(held: Option<&HeldBody>, mode: BodyMode) -> Option<types::Body> {

@@ -14,7 +14,7 @@ use super::{LoadProblem, issuers};
 use crate::abi::exports::lifecycle;
 use crate::capability::{HttpClient, Issuers, covers};
 use crate::component_source::ComponentOrigin;
-use crate::inspect::{HTTP, KEYVALUE, Surface};
+use crate::inspect::{CREDENTIALS, HTTP, KEYVALUE, Surface};
 use crate::shared::Opened;
 use crate::state::Spent;
 
@@ -179,6 +179,7 @@ fn ungranted(
     let absent = [
         ("secrets", grants.secrets.is_empty()),
         ("keys", grants.issuers.is_empty()),
+        (CREDENTIALS, !grants.credentials),
         (HTTP, grants.http.is_none()),
         (KEYVALUE, grants.keyvalue.is_none()),
     ];

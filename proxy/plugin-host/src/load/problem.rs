@@ -8,7 +8,7 @@ use portcullis_pipeline::PluginFault;
 
 use crate::capability::{AuthoritiesProblem, IssuerProblem, KeySetProblem};
 use crate::component_source::SourceProblem;
-use crate::inspect::{ComponentProblem, HTTP, KEYVALUE};
+use crate::inspect::{CREDENTIALS, ComponentProblem, HTTP, KEYVALUE};
 
 /// Why a plugin use cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,8 @@ pub(crate) enum LoadProblem {
     Ungranted { what: &'static str, table: &'static str, name: String },
     #[error("it imports `{capability}`, and nothing of the kind is granted")]
     Capability { capability: String },
+    #[error("it uses credentials, and there is no store of them")]
+    NoStore,
     #[error("{0}")]
     Authorities(#[from] AuthoritiesProblem),
     #[error("its answers may not be cached")]
@@ -92,12 +94,16 @@ impl LoadProblem {
             }),
             Self::Capability { capability } => Some(match capability.as_str() {
                 "secrets" => "grant what it may use under `grants.secrets`".to_owned(),
+                CREDENTIALS => "grant it: grants.credentials = true".to_owned(),
                 HTTP => "grant it: grants.http = { origins = [\"https://…\"] }".to_owned(),
                 KEYVALUE => "grant it: grants.keyvalue = { size = \"16MiB\" }".to_owned(),
                 _ => "grant whose keys it may use under `grants.issuers`".to_owned(),
             }),
             Self::KeysNowhere { issuer } => {
                 Some(format!("say it: grants.issuers.\"{issuer}\" = {{ discovery = true }}"))
+            }
+            Self::NoStore => {
+                Some("set `state` to the directory that is to keep the store".to_owned())
             }
             Self::NotCacheable => Some("remove `cache`".to_owned()),
             _ => None,

@@ -31,7 +31,7 @@ pub(crate) fn run(file: &Path, output: Output) -> ExitCode {
         Output::Json => println!("{}", as_json(&error)),
     }
     match error {
-        CheckError::Build(_) => ExitCode::from(REFUSED),
+        CheckError::Build(_) | CheckError::State(_) => ExitCode::from(REFUSED),
         CheckError::Engine(_) => ExitCode::from(INTERNAL),
     }
 }
@@ -40,6 +40,8 @@ pub(crate) fn run(file: &Path, output: Output) -> ExitCode {
 fn as_json(error: &CheckError) -> serde_json::Value {
     match error {
         CheckError::Build(BuildError::Diagnosed(problems)) => problems.to_json(),
-        CheckError::Build(_) | CheckError::Engine(_) => json!([{ "message": error.to_string() }]),
+        CheckError::Build(_) | CheckError::Engine(_) | CheckError::State(_) => {
+            json!([{ "message": error.to_string() }])
+        }
     }
 }

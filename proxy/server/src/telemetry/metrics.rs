@@ -12,7 +12,6 @@ use prometheus_client::registry::Registry;
 
 use super::histogram::Latencies;
 use super::readings::Readings;
-use crate::current::Running;
 
 /// The labels of a finished exchange.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -182,11 +181,11 @@ impl Metrics {
     }
 
     /// The metrics as text, with what is read off the running configuration.
-    pub(super) fn encode(&self, current: &Running, held_bytes: u64) -> Result<String, fmt::Error> {
+    pub(super) fn encode(&self, read_off: Readings) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode_registry(&mut text, &self.registry)?;
         let mut readings = Registry::with_prefix("portcullis");
-        readings.register_collector(Box::new(Readings::of(current, held_bytes)));
+        readings.register_collector(Box::new(read_off));
         encode(&mut text, &readings)?;
         Ok(text)
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use portcullis_plugin_host::{IssuerReading, UseReading};
+use portcullis_state::StoreReading;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -19,15 +20,20 @@ pub(super) struct Readings {
     plugins: Vec<UseReading>,
     issuers: Vec<IssuerReading>,
     held_bytes: u64,
+    credentials: Option<StoreReading>,
 }
 
 impl Readings {
     /// Reads it off now.
-    pub(super) fn of(current: &Running, held_bytes: u64) -> Self {
+    pub(super) fn of(
+        current: &Running,
+        held_bytes: u64,
+        credentials: Option<StoreReading>,
+    ) -> Self {
         let endpoints = current.upstreams.health();
         let plugins = current.pipeline.plugins();
         let (issuers, plugins) = (plugins.issuer_readings(), plugins.readings());
-        Self { endpoints, plugins, issuers, held_bytes }
+        Self { endpoints, plugins, issuers, held_bytes, credentials }
     }
 }
 
@@ -36,6 +42,7 @@ impl Collector for Readings {
         let held = ConstGauge::new(i64::try_from(self.held_bytes).unwrap_or(i64::MAX));
         let head = ("held_body_bytes", "Bytes of bodies held in memory");
         held.encode(family(&mut encoder, head, MetricType::Gauge)?)?;
+        self.encode_credentials(&mut encoder)?;
         self.encode_endpoints(&mut encoder)?;
         self.encode_plugin_answers(&mut encoder)?;
         self.encode_plugin_durations(&mut encoder)?;
@@ -45,6 +52,20 @@ impl Collector for Readings {
 }
 
 impl Readings {
+    fn encode_credentials(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(store) = self.credentials else { return Ok(()) };
+        let head = ("credentials", "API keys and access keys known, usable or not");
+        let count = u64::try_from(store.credentials).unwrap_or(u64::MAX);
+        gauge(&mut family(encoder, head, MetricType::Gauge)?, &[], count)?;
+        let head = ("credentials_readable", "Whether the database of credentials can be read");
+        let readable = u64::from(store.readable);
+        gauge(&mut family(encoder, head, MetricType::Gauge)?, &[], readable)?;
+        let head = ("credentials_read", "How often the credentials were read anew");
+        counter(&mut family(encoder, head, MetricType::Counter)?, &[], store.version)?;
+        let head = ("credentials_unreadable", "How often the database could not be read");
+        counter(&mut family(encoder, head, MetricType::Counter)?, &[], store.failures)
+    }
+
     fn encode_endpoints(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let head = ("upstream_endpoint_healthy", "Whether requests go to an endpoint");
         let mut healthy = family(encoder, head, MetricType::Gauge)?;

@@ -1,0 +1,37 @@
+//! What the operator keeps of callers: consumers, their API keys and access keys, and the
+//! policies attached to them.
+//!
+//! ```text
+//! command line, admin API ─▶ Database ─▶ state/portcullis.db ─ (poll, or at once) ─▶ CredentialStore
+//!                             checked        SQLite, WAL                               │ one immutable
+//!                             changes                                                  ▼ snapshot
+//!                                                                request ─ digest ─▶ find
+//! ```
+//!
+//! Requests never touch the database: they meet a snapshot in memory, which is replaced
+//! whole when the database has changed. Nothing of SQLite leaves this crate, and nothing
+//! here knows plugins, sockets or the configuration.
+
+mod database;
+mod error;
+mod generate;
+mod model;
+mod schema;
+mod snapshot;
+mod store;
+mod vault;
+
+pub use database::{Database, Issued, NewCredential, Page, Session};
+pub use error::StateError;
+pub use generate::Generated;
+pub use model::{
+    Attribute, Attributes, Consumer, Credential, Kind, PolicyRecord, PolicyTarget, Status,
+};
+pub use snapshot::Known;
+pub use store::{CredentialStore, StoreReading, nothing_allowed};
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
