@@ -9,6 +9,7 @@ mod capabilities;
 mod cli;
 mod clients;
 mod composition;
+mod credentials;
 mod examples;
 mod external;
 mod faults;

@@ -17,7 +17,9 @@ mod tests {
     #[test]
     fn every_plugin_beside_this_crate_is_a_component() {
         let names: Vec<&str> = components().iter().map(|(name, _)| *name).collect();
-        assert_eq!(names, ["api-token", "ext-authz", "forward-auth", "headers", "iam", "jwt"]);
+        let shipped =
+            ["api-key", "api-token", "ext-authz", "forward-auth", "headers", "iam", "jwt"];
+        assert_eq!(names, shipped);
         for (name, bytes) in components() {
             // The preamble of the component layer, not of a core module.
             assert_eq!(bytes[..8], *b"\0asm\x0d\0\x01\0", "{name}");

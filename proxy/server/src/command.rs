@@ -1,9 +1,13 @@
 //! The commands that look at configurations without serving them.
 
 pub(crate) mod check;
+pub(crate) mod consumer;
 pub(crate) mod explain;
+pub(crate) mod key;
 pub(crate) mod plugin;
+pub(crate) mod policy;
 pub(crate) mod routes;
+pub(crate) mod store;
 
 use std::process::ExitCode;
 

@@ -71,6 +71,14 @@ enum Command {
     /// Makes, builds, tests and inspects plugins.
     #[command(subcommand)]
     Plugin(command::plugin::PluginCommand),
+    /// Adds, lists and removes consumers: who has credentials.
+    Consumer(command::consumer::ConsumerCommand),
+    /// Adds, lists, rotates and ends API keys.
+    Key(command::key::KeyCommand),
+    /// Adds, lists, rotates and ends access keys, which clients sign with.
+    AccessKey(command::key::AccessKeyCommand),
+    /// Attaches policies to credentials and consumers.
+    Policy(command::policy::PolicyCommand),
     /// Prints the version.
     Version,
 }
@@ -96,6 +104,10 @@ fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::from(REFUSED)
         }),
+        Command::Consumer(command) => done(command.run()),
+        Command::Key(command) => done(command.run()),
+        Command::AccessKey(command) => done(command.run()),
+        Command::Policy(command) => done(command.run()),
         Command::Version => {
             println!("portcullis {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
@@ -122,6 +134,17 @@ fn run(config: &Path) -> ExitCode {
         Err(error @ (StartError::Engine(_) | StartError::Process(_))) => {
             eprintln!("error: {:#}", anyhow::Error::new(error));
             ExitCode::from(INTERNAL)
+        }
+    }
+}
+
+/// Tells why something was not done.
+fn done(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(REFUSED)
         }
     }
 }

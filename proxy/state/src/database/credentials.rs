@@ -38,6 +38,25 @@ pub struct Issued {
     pub session_token: Option<Generated>,
 }
 
+impl Issued {
+    /// As it is shown this once: the credential, with `key` or `secret`, and the
+    /// `session_token` where there is one.
+    pub fn shown(&self) -> serde_json::Value {
+        let mut shown = serde_json::to_value(&self.credential).unwrap_or_default();
+        if let Some(members) = shown.as_object_mut() {
+            let name = match self.credential.kind {
+                Kind::ApiKey => "key",
+                Kind::AccessKey => "secret",
+            };
+            members.insert(name.to_owned(), self.secret.expose().into());
+            if let Some(token) = &self.session_token {
+                members.insert("session_token".to_owned(), token.expose().into());
+            }
+        }
+        shown
+    }
+}
+
 /// What is stored beside what is listed.
 pub(super) struct Stored<'a> {
     pub(super) digest: Option<&'a [u8]>,
