@@ -15,6 +15,7 @@ mod external;
 mod faults;
 mod forwarding;
 mod grpc;
+mod iam;
 mod identity_headers;
 mod images;
 mod isolation;

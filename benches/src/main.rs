@@ -3,7 +3,7 @@
 //! ```text
 //! wrk ─▶ nginx | bare Pingora | Portcullis ─▶ nginx        proxy, faults
 //! this process ─▶ Portcullis ─▶ nginx                      memory, start
-//! this process ─▶ RouteTable | PluginHost                  routes, plugin
+//! this process ─▶ RouteTable | PluginHost                  routes, plugin, sigv4
 //! ```
 //!
 //! Prints tables in Markdown; `README.md` says how to read them. Knows the gateway's
@@ -23,6 +23,7 @@ mod memory;
 mod plugin;
 mod proxy;
 mod routes;
+mod sigv4;
 mod start;
 
 use std::process::ExitCode;
@@ -38,10 +39,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Measurement = fn(Effort) -> Result<()>;
 
 /// The measurements, in the order a whole run takes them.
-const MEASUREMENTS: [(&str, Measurement); 6] = [
+const MEASUREMENTS: [(&str, Measurement); 7] = [
     ("proxy", proxy::measure),
     ("routes", routes::measure),
     ("plugin", plugin::measure),
+    ("sigv4", sigv4::measure),
     ("start", start::measure),
     ("memory", memory::measure),
     ("faults", faults::measure),
