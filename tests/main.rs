@@ -20,6 +20,7 @@ mod identity_headers;
 mod images;
 mod isolation;
 mod issuers;
+mod jwt;
 mod loading;
 mod malformed;
 mod policies;

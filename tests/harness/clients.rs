@@ -1,10 +1,11 @@
 //! The programs that `cargo xtask test` installs from what `tests/clients` pins: real
 //! libraries of other people, to try the gateway with.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
-use crate::program::target;
+use crate::program::{Killer, target};
 
 /// Where they are installed, beside the directories of Cargo's profiles.
 const INSTALLED: &str = "tools/clients";
@@ -61,4 +62,33 @@ fn installed(kind: &str) -> PathBuf {
         folder.display()
     );
     folder
+}
+
+/// A client that goes on running; killed when dropped.
+pub struct Service {
+    announced: String,
+    _child: Killer,
+    // Kept open: a service that cannot write ends.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Service {
+    /// Starts it and waits for the first line it writes.
+    ///
+    /// # Panics
+    ///
+    /// Where it ends without one.
+    pub fn start(client: &mut Command) -> Self {
+        let mut child = Killer(client.stdout(Stdio::piped()).spawn().expect("the client starts"));
+        let mut stdout = BufReader::new(child.0.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("a line of the client");
+        assert!(!line.is_empty(), "{client:?} ended without a word");
+        Self { announced: line.trim().to_owned(), _child: child, _stdout: stdout }
+    }
+
+    /// The first line it wrote, such as where it listens.
+    pub fn announced(&self) -> &str {
+        &self.announced
+    }
 }

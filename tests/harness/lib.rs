@@ -23,7 +23,7 @@ mod wire;
 
 pub use certificates::{Authority, Issued, trusting};
 pub use client::Client;
-pub use clients::{node, python, said};
+pub use clients::{Service, node, python, said};
 pub use eventually::{eventually, eventually_within};
 pub use gateway::Gateway;
 pub use h2_client::{H2Client, H2Response};
