@@ -2,9 +2,16 @@
 //! nothing that was tampered with does.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use portcullis_tests::{Client, Gateway, Response, Service, Site, Upstream, node, python, said};
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_tests::{
+    Client, Gateway, Response, Service, Site, Upstream, eventually, eventually_within, node,
+    python, said,
+};
+use ring::hmac;
+use serde_json::{Value, json};
 
 const ISSUER: &str = "https://login.example.com/";
 const SECRET: &str = "a secret of sixty-four bytes, as long as the longest digest is !";
@@ -214,13 +221,99 @@ fn no_valid_token_is_refused_while_a_provider_changes_its_keys() {
         for rotation in 1..=4 {
             provider.rotate();
             let enough = asked.load(Ordering::SeqCst) + 10 * rotation;
-            portcullis_tests::eventually("more requests", || {
-                (asked.load(Ordering::SeqCst) >= enough).then_some(())
-            });
+            eventually("more requests", || (asked.load(Ordering::SeqCst) >= enough).then_some(()));
         }
         done.store(true, Ordering::SeqCst);
         clients.map(|client| client.join().expect("a client does not panic")).concat()
     });
 
     assert!(refused.is_empty(), "{refused:?}");
+}
+
+/// A token by the shared secret that holds for a while from now.
+fn minted(scope: &str, holds: Duration) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    let claims = json!({
+        "iss": ISSUER, "sub": "alice", "aud": "orders", "scope": scope,
+        "exp": (now + holds).as_secs_f64(),
+    });
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let header = encode(br#"{"alg":"HS256","typ":"JWT"}"#);
+    let message = format!("{header}.{}", encode(claims.to_string().as_bytes()));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let signature = encode(hmac::sign(&key, message.as_bytes()).as_ref());
+    format!("{message}.{signature}")
+}
+
+/// A gateway whose grants are kept for an hour, and how many were answered with a kept one.
+fn start_keeping(orders: &Upstream, routes: &str) -> (Gateway, impl Fn(&Gateway) -> f64) {
+    let authorizer = format!(
+        r#"
+        [authorizers.by-secret]
+        plugin = "jwt"
+        cache = "1h"
+        settings = {{ issuer = "{ISSUER}", audience = ["orders"], secret = "shared" }}
+        grants.secrets.shared = {{ file = "shared.key" }}
+        {roomy}
+        "#,
+        roomy = crate::ROOMY,
+    );
+    let kept = |gateway: &Gateway| {
+        let labels = [("use", "by-secret"), ("decision", "cached")];
+        gateway.metric("portcullis_plugin_decisions_total", &labels)
+    };
+    (start(orders, &authorizer, routes), kept)
+}
+
+#[test]
+fn a_token_needs_the_scopes_of_each_route_also_when_another_kept_its_grant() {
+    let orders = Upstream::start();
+    let routes = r#"
+    authorizer = "by-secret"
+    routes."GET /orders" = { scopes = ["orders:read"] }
+    routes."POST /orders" = { scopes = { all = ["orders:read", "orders:write"] } }
+    "#;
+    let (gateway, kept) = start_keeping(&orders, routes);
+    let hour = Duration::from_secs(3600);
+    let reader = format!("Bearer {}", minted("profile orders:read", hour));
+    let writer = format!("Bearer {}", minted("orders:read orders:write", hour));
+    let ask = |method, bearer: &str| {
+        gateway.request(method, "/orders", &[("authorization", bearer)], b"")
+    };
+
+    for _ in 0..2 {
+        assert_eq!(ask("GET", &reader).status, 200);
+        let refused = ask("POST", &reader);
+        assert_eq!(refused.verdict(), (403, "insufficient-scope".into()));
+        let challenge = r#"Bearer error="insufficient_scope", scope="orders:read orders:write""#;
+        assert_eq!(refused.header("www-authenticate"), Some(challenge));
+        assert_eq!(ask("POST", &writer).status, 200);
+    }
+
+    assert!(kept(&gateway) >= 3.0, "the second round was answered by kept grants");
+    assert_eq!(orders.seen().len(), 4);
+}
+
+#[test]
+fn a_kept_grant_ends_with_its_token() {
+    let orders = Upstream::start();
+    let (gateway, kept) =
+        start_keeping(&orders, r#"routes."GET /orders" = { authorizer = "by-secret" }"#);
+    // The first request waits for the plugin, so that the token's own has time enough.
+    assert_eq!(ask(&gateway, "/orders", &minted("", Duration::from_secs(3600))).status, 200);
+    let holds = Duration::from_secs(8);
+    let token = minted("", holds);
+
+    assert_eq!(ask(&gateway, "/orders", &token).status, 200);
+    assert_eq!(ask(&gateway, "/orders", &token).status, 200);
+    assert_eq!(kept(&gateway), 1.0);
+
+    let refused = eventually_within(Duration::from_secs(90), "the end of the token", || {
+        let answer = ask(&gateway, "/orders", &token);
+        (answer.status != 200).then_some(answer)
+    });
+    assert_eq!(refused.status, 401);
+    eventually("the reason in the access log", || {
+        gateway.access_log().iter().any(|line| line["reason"] == "expired").then_some(())
+    });
 }
