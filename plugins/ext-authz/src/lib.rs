@@ -180,7 +180,7 @@ fn headers(options: &[HeaderValueOption]) -> Vec<Header> {
 }
 
 fn no_decision(code: String) -> Denial {
-    log::warn(&format!("the service made no decision: {code}"));
+    log::warn(format!("the service made no decision: {code}"));
     Denial::unavailable(code)
 }
 

@@ -102,7 +102,7 @@ impl Authorizer for ForwardAuth {
             200..=299 => self.grant(request, &answer),
             300..=399 | 401 | 403 => Err(self.refusal(answer)),
             status => {
-                log::warn(&format!("the service answered {status}, which is no decision"));
+                log::warn(format!("the service answered {status}, which is no decision"));
                 Err(Denial::unavailable(format!("status-{status}")))
             }
         }
@@ -158,7 +158,7 @@ fn selected<'a>(headers: &'a [Header], names: &'a [String]) -> impl Iterator<Ite
 }
 
 fn unreachable(error: &HttpError) -> Denial {
-    log::warn(&format!("the service cannot be asked: {error}"));
+    log::warn(format!("the service cannot be asked: {error}"));
     Denial::unavailable(error.code())
 }
 
