@@ -35,7 +35,7 @@ const CONFIG: &str = r#"
 
 fn start(orders: &Upstream, authorizers: &str, routes: &str) -> Gateway {
     let site = Site::new();
-    site.write("shared.key", SECRET);
+    site.write("shared.key", SECRET).write("service.key", SERVICE_SECRET);
     let config = CONFIG
         .replace("ORDERS", &orders.address().to_string())
         .replace("AUTHORIZERS", authorizers)
@@ -182,6 +182,9 @@ impl Provider {
     }
 }
 
+/// The secret of the provider's client `service`.
+const SERVICE_SECRET: &str = "the secret of the service";
+
 const ROUTES: &str = r#"routes."GET /orders" = { authorizer = "provider" }"#;
 
 #[test]
@@ -316,4 +319,45 @@ fn a_kept_grant_ends_with_its_token() {
     eventually("the reason in the access log", || {
         gateway.access_log().iter().any(|line| line["reason"] == "expired").then_some(())
     });
+}
+
+#[test]
+fn a_providers_opaque_tokens_pass_by_introspection_until_they_are_revoked() {
+    let (orders, provider) = (Upstream::start(), Provider::start());
+    let authorizer = format!(
+        r#"
+        [authorizers.provider]
+        plugin = "jwt"
+        grants.secrets.service = {{ file = "service.key", reveal = true }}
+        {roomy}
+
+        [authorizers.provider.settings]
+        principal = "client_id"
+
+        [authorizers.provider.settings.introspection]
+        url = "{issuer}/token/introspection"
+        client_id = "service"
+        client_secret = "service"
+        audience = ["orders"]
+        "#,
+        issuer = provider.url(),
+        roomy = crate::ROOMY,
+    );
+    let gateway = start(&orders, &authorizer, ROUTES);
+    let token = provider.token("urn:opaque");
+
+    let (good, unknown) =
+        (ask(&gateway, "/orders", &token), ask(&gateway, "/orders", &format!("{token}x")));
+    assert_eq!((good.status, unknown.status), (200, 401), "{good:?}");
+    let revoked = provider.post("/token/revocation", &format!("token={token}"));
+    assert_eq!(revoked.status, 200, "{}", revoked.text());
+    assert_eq!(ask(&gateway, "/orders", &token).status, 401);
+
+    let seen = orders.only();
+    assert_eq!(seen.headers.get("x-caller"), Some("service"));
+    assert_eq!(seen.headers.get("x-scopes"), Some("orders:read"));
+
+    drop(provider);
+    let away = ask(&gateway, "/orders", &token);
+    assert_eq!(away.status, 503, "{away:?}");
 }

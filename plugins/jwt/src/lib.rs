@@ -5,10 +5,12 @@
 //! where    parts    claims  alg, typ        exp, aud, …    signature        who it is
 //! ```
 //!
+//! A token that is none by its form is asked about, where `introspection` says whom.
 //! Everything before the signature is cheap and says no more to the client than that the
 //! token is bad. The keys are the host's: this plugin never sees one.
 
 mod algorithm;
+mod introspection;
 mod issuer;
 mod json;
 mod place;
@@ -21,12 +23,13 @@ use portcullis_plugin_sdk::{
     Authorizer, Denial, Grant, Plan, Plugin, Request, SettingsError, export,
 };
 
+use crate::introspection::{Introspection, is_opaque};
 use crate::issuer::Issuer;
 use crate::json::{Json, Object};
 use crate::place::Place;
 use crate::refusal::Refusal;
 use crate::rules::Policy;
-use crate::settings::{Settings, Span};
+use crate::settings::{Settings, Span, Texts};
 use crate::token::{Header, take_apart};
 
 /// The most that clocks may differ by.
@@ -38,6 +41,7 @@ struct Jwt {
     places: Vec<Place>,
     max_bytes: usize,
     issuers: Vec<Issuer>,
+    introspection: Option<Introspection>,
     policy: Policy,
 }
 
@@ -66,7 +70,10 @@ impl TryFrom<Settings> for Jwt {
                 format!("`{orphan}` is of an issuer: add `issuer`, or move it under `issuers`");
             return Err(SettingsError::at(format!("/{orphan}"), message));
         }
-        if issuers.is_empty() {
+        let introspection = settings.introspection.take();
+        let introspection =
+            introspection.map(|settings| Introspection::new(settings, &required)).transpose()?;
+        if issuers.is_empty() && introspection.is_none() {
             return Err(SettingsError::new(
                 "without an issuer nobody is admitted: add `issuer = \"https://…\"`",
             ));
@@ -77,16 +84,7 @@ impl TryFrom<Settings> for Jwt {
                 "clocks that differ by more than 5m are wrong",
             ));
         }
-        let mut places = Vec::new();
-        for text in settings.token.into_vec() {
-            places.push(Place::named(&text, "/token")?);
-        }
-        if places.is_empty() {
-            return Err(SettingsError::at(
-                "/token",
-                "name a place, such as `header:authorization`",
-            ));
-        }
+        let places = places(settings.token)?;
         let policy = Policy {
             leeway_ms: settings.leeway.0,
             max_age_ms: settings.max_age.map(|age| age.0),
@@ -94,8 +92,16 @@ impl TryFrom<Settings> for Jwt {
             principal: settings.principal,
             attributes: settings.attributes,
         };
-        Ok(Self { places, max_bytes: settings.max_bytes, issuers, policy })
+        Ok(Self { places, max_bytes: settings.max_bytes, issuers, introspection, policy })
     }
+}
+
+fn places(written: Texts) -> Result<Vec<Place>, SettingsError> {
+    let places = written.into_vec();
+    if places.is_empty() {
+        return Err(SettingsError::at("/token", "name a place, such as `header:authorization`"));
+    }
+    places.iter().map(|text| Place::named(text, "/token")).collect()
 }
 
 impl Plugin for Jwt {
@@ -103,7 +109,8 @@ impl Plugin for Jwt {
 
     fn plan(&self) -> Plan {
         let plan = self.places.iter().fold(Plan::new(), |plan, place| place.reads(plan));
-        self.issuers.iter().fold(plan, |plan, issuer| issuer.asks(plan)).cacheable()
+        let plan = self.issuers.iter().fold(plan, |plan, issuer| issuer.asks(plan));
+        self.introspection.iter().fold(plan, |plan, server| server.asks(plan)).cacheable()
     }
 }
 
@@ -125,6 +132,11 @@ impl Jwt {
     fn admit(&self, token: &str, now_ms: u64) -> Result<Grant, Refusal> {
         if token.len() > self.max_bytes {
             return Err(Refusal::TokenTooLong);
+        }
+        if let Some(server) = &self.introspection
+            && is_opaque(token)
+        {
+            return server.admit(token, &self.policy, now_ms);
         }
         let parts = take_apart(token)?;
         let header = Header::read(&parts.header)?;

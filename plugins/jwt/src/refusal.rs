@@ -74,10 +74,14 @@ refusals! {
     WrongKeyType = "wrong-key-type",
     /// The signature is not of this text by this key.
     BadSignature = "bad-signature",
+    /// The server that was asked says that the token does not hold.
+    Inactive = "inactive",
     /// The plugin was not given what its plan asked for.
     NotGranted = "not-granted",
     /// The issuer's keys could not be had: 503.
     Unavailable = "unavailable",
+    /// The server that knows the token could not be asked, or gave no answer: 503.
+    Unanswered = "introspection-unavailable",
 }
 
 impl Refusal {
@@ -101,7 +105,7 @@ impl From<Refusal> for Denial {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             // A 401 would make clients throw good tokens away.
-            Refusal::Unavailable => Self::unavailable(refusal.code()),
+            Refusal::Unavailable | Refusal::Unanswered => Self::unavailable(refusal.code()),
             _ => {
                 let challenge = refusal.challenge();
                 Self::unauthenticated(refusal.code()).with_header("www-authenticate", challenge)

@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     /// The issuers whose tokens are accepted; each by its own rules and keys alone.
     #[serde(default)]
     pub(crate) issuers: Vec<IssuerSettings>,
+    /// The server that is asked about opaque tokens; without it they are refused.
+    pub(crate) introspection: Option<IntrospectionSettings>,
 
     /// Where the token stands: `header:NAME`, `query:NAME` or `cookie:NAME`; the first
     /// place that has one counts. `header:authorization` takes the scheme `Bearer` only.
@@ -87,6 +89,23 @@ pub(crate) struct IssuerSettings {
     /// The media types of its tokens, `["at+jwt"]` for those of RFC 9068. Where absent,
     /// `typ` is `JWT`, `at+jwt` or not there.
     pub(crate) typ: Option<Texts>,
+}
+
+/// A server that knows opaque tokens (RFC 7662).
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IntrospectionSettings {
+    /// Its introspection endpoint.
+    pub(crate) url: String,
+    /// As whom the gateway asks.
+    pub(crate) client_id: String,
+    /// The granted secret of that client; the grant needs `reveal = true`, since it is sent.
+    pub(crate) client_secret: String,
+    /// The audiences of which the answer's `aud` must have one; where it has none, its
+    /// `client_id` counts. `["*"]` accepts every audience.
+    pub(crate) audience: Option<Texts>,
+    /// What members of the answer must be, as an issuer's `claims`.
+    pub(crate) claims: Option<BTreeMap<String, Wanted>>,
 }
 
 /// One text or several.
