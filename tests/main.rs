@@ -1,6 +1,7 @@
 //! What the gateway promises, shown against the built program: a module for each
 //! promise, a test for each sentence of it.
 
+mod admin;
 mod authorizers;
 mod bodies;
 mod breaker;

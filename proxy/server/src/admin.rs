@@ -1,4 +1,15 @@
-//! The listener for operators: health, readiness, metrics.
+//! The listener for operators: health, readiness and metrics for whoever can reach it, the
+//! state for who has the token.
+
+mod api;
+mod consumers;
+mod credentials;
+mod gate;
+mod input;
+mod policies;
+mod problem;
+mod reloads;
+mod store;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,18 +22,21 @@ use axum::routing::get;
 use http::{StatusCode, header};
 
 use crate::shared::Shared;
+pub(crate) use api::Api;
+use problem::Problem;
 
 /// What operators may ask about.
 #[derive(Clone)]
 pub(crate) struct Admin {
     shared: Arc<Shared>,
     draining: Arc<AtomicBool>,
+    api: Option<Api>,
 }
 
 impl Admin {
-    /// Tells of what the process shares.
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, draining: Arc::new(AtomicBool::new(false)) }
+    /// Tells of what the process shares; where there is a token, also of the state.
+    pub(crate) fn new(shared: Arc<Shared>, api: Option<Api>) -> Self {
+        Self { shared, draining: Arc::new(AtomicBool::new(false)), api }
     }
 
     /// From now on, new requests are unwelcome.
@@ -34,17 +48,33 @@ impl Admin {
     pub(crate) async fn listen(&self, address: SocketAddr) -> std::io::Result<SocketAddr> {
         let listener = tokio::net::TcpListener::bind(address).await?;
         let bound = listener.local_addr()?;
-        let router = Router::new()
-            .route("/health", get(|| async { "ok\n" }))
-            .route("/ready", get(ready))
-            .route("/metrics", get(metrics))
-            .with_state(self.clone());
+        let router = self.router();
+        if self.api.is_some() && !bound.ip().is_loopback() {
+            tracing::warn!(
+                "the admin listener serves plain HTTP on {bound}: anybody on the way can read its token and the keys it shows"
+            );
+        }
         tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!("the admin listener stopped: {error}");
             }
         });
         Ok(bound)
+    }
+
+    fn router(&self) -> Router {
+        let open = Router::new()
+            .route("/health", get(|| async { "ok\n" }))
+            .route("/ready", get(ready))
+            .route("/metrics", get(metrics))
+            .with_state(self.clone());
+        let router = match &self.api {
+            Some(api) => open.merge(api.router(&self.shared)),
+            None => open,
+        };
+        router
+            .fallback(|| async { Problem::NoSuchRoute })
+            .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
     }
 }
 
@@ -57,7 +87,7 @@ async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
-    let Shared { current, held_bytes, credentials, telemetry } = admin.shared.as_ref();
+    let Shared { current, held_bytes, credentials, telemetry, reloads: _ } = admin.shared.as_ref();
     let credentials = credentials.as_ref().map(|store| store.reading());
     let kind =
         [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];

@@ -1,5 +1,7 @@
 //! Replaces the running configuration: builds beside it, swaps, or reports and keeps.
 
+mod history;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use crate::shared::Shared;
 use crate::telemetry::ReloadResult;
 use crate::tls::TlsSwitch;
 use crate::watch::Watchlist;
+pub(crate) use history::Reloads;
 
 /// Builds configurations and replaces the running one.
 pub(crate) struct Reloader {
@@ -114,6 +117,7 @@ impl Reloader {
             Ok(generation) => {
                 tracing::info!(generation, "configuration replaced");
                 telemetry.count_reload(ReloadResult::Replaced, generation);
+                self.shared.reloads.replaced(generation);
             }
             Err(error) => {
                 let generation = self.shared.current.load().generation;
@@ -122,6 +126,7 @@ impl Reloader {
                     "configuration refused, the old one goes on serving:\n{error}"
                 );
                 telemetry.count_reload(ReloadResult::Refused, generation);
+                self.shared.reloads.refused(generation, &error);
             }
         }
         watchlist

@@ -6,6 +6,7 @@ use portcullis_state::CredentialStore;
 
 use crate::current::Current;
 use crate::held_bytes::HeldBytes;
+use crate::reload::Reloads;
 use crate::telemetry::Telemetry;
 
 /// What every exchange of the process shares.
@@ -16,6 +17,8 @@ pub(crate) struct Shared {
     pub(crate) held_bytes: HeldBytes,
     /// The operator's store of credentials, where there is a place for one.
     pub(crate) credentials: Option<Arc<CredentialStore>>,
+    /// What became of the last attempts to replace the configuration.
+    pub(crate) reloads: Reloads,
     /// What is counted and logged.
     pub(crate) telemetry: Arc<Telemetry>,
 }

@@ -1,7 +1,7 @@
 //! Starts the process: configuration, plugins, pipeline, sockets, in this order.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use portcullis_state::{CredentialStore, StateError};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::admin::Admin;
+use crate::admin::{self, Admin};
 use crate::configuration::{self, BuildError};
 use crate::credentials;
 use crate::current::{Current, Running};
@@ -27,7 +27,7 @@ use crate::held_bytes::HeldBytes;
 use crate::listen::{BoundListener, ListenError};
 use crate::proxy::Proxy;
 use crate::redirect::Redirect;
-use crate::reload::{Fixed, Reloader};
+use crate::reload::{Fixed, Reloader, Reloads};
 use crate::shared::Shared;
 use crate::stop;
 use crate::telemetry::{AccessLogProblem, ReloadResult, Telemetry};
@@ -103,8 +103,8 @@ pub fn run(file: &Path) -> Result<(), StartError> {
     };
     let wake = watch_files(reloader, watchlist)?;
     let serving = Serving::start(bound, &setup, &shared);
-    let admin = Admin::new(Arc::clone(&shared));
-    background.block_on(open_admin(&admin, setup.admin))?;
+    let admin = Admin::new(Arc::clone(&shared), admin_api(&setup, &shared));
+    background.block_on(open_admin(&admin, setup.admin.as_ref()))?;
     maintain_upstreams(background.handle(), &shared, serving.stopping.subscribe());
     announce("ready");
     background.block_on(stop::wait(&serving, &admin, &shared, &wake, setup.grace))?;
@@ -135,7 +135,8 @@ struct Setup {
     grace: Duration,
     keep_alive: Duration,
     header_bytes: usize,
-    admin: Option<std::net::SocketAddr>,
+    admin: Option<portcullis_config::Admin>,
+    state_directory: Option<PathBuf>,
 }
 
 impl Setup {
@@ -146,7 +147,8 @@ impl Setup {
             grace: gateway.shutdown.grace,
             keep_alive: gateway.limits.keep_alive,
             header_bytes: gateway.limits.header_bytes,
-            admin: gateway.admin.as_ref().map(|admin| admin.address),
+            admin: gateway.admin.clone(),
+            state_directory: gateway.state_directory.clone(),
         }
     }
 }
@@ -165,10 +167,12 @@ fn share(
     credentials: Option<Arc<CredentialStore>>,
 ) -> Arc<Shared> {
     telemetry.count_reload(ReloadResult::Replaced, running.generation);
+    let reloads = Reloads::started(running.generation);
     Arc::new(Shared {
         current: Current::new(running),
         held_bytes: HeldBytes::default(),
         credentials,
+        reloads,
         telemetry,
     })
 }
@@ -248,11 +252,18 @@ fn watch_files(reloader: Reloader, watchlist: Watchlist) -> io::Result<Sender<Wa
     Ok(wake)
 }
 
+/// What operators with the token reach; nothing where there is none.
+fn admin_api(setup: &Setup, shared: &Shared) -> Option<admin::Api> {
+    let token = setup.admin.as_ref()?.token.as_ref()?;
+    let state = setup.state_directory.clone().zip(shared.credentials.clone());
+    Some(admin::Api::new(token, state))
+}
+
 async fn open_admin(
     admin: &Admin,
-    address: Option<std::net::SocketAddr>,
+    configured: Option<&portcullis_config::Admin>,
 ) -> Result<(), StartError> {
-    let Some(address) = address else { return Ok(()) };
+    let Some(&portcullis_config::Admin { address, .. }) = configured else { return Ok(()) };
     let bound =
         admin.listen(address).await.map_err(|source| StartError::Admin { address, source })?;
     announce(&format!("listening admin {bound}"));

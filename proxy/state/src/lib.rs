@@ -21,6 +21,8 @@ mod snapshot;
 mod store;
 mod vault;
 
+use std::time::Duration;
+
 pub use database::{Database, Issued, NewCredential, Page, Session};
 pub use error::StateError;
 pub use generate::Generated;
@@ -34,4 +36,15 @@ pub use store::{CredentialStore, StoreReading, nothing_allowed};
 pub fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Milliseconds of a duration.
+pub fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// When something stops to hold that holds for this long from now, in milliseconds since
+/// 1970; never without a lifetime.
+pub fn expiry(lifetime: Option<Duration>) -> Option<u64> {
+    lifetime.map(|lifetime| now_ms().saturating_add(milliseconds(lifetime)))
 }

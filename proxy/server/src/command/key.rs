@@ -144,7 +144,7 @@ impl New {
         NewCredential {
             name: self.name.clone(),
             attributes: store::attributes(&self.attributes),
-            expires_at: store::expiry(self.expires),
+            expires_at: portcullis_state::expiry(self.expires),
         }
     }
 }
@@ -162,7 +162,7 @@ impl Action {
                 return store.list(&store::every(page, |one| &one.id)?, line);
             }
             Self::Rotate { id, grace } => {
-                let grace = store::milliseconds(grace.unwrap_or_default());
+                let grace = portcullis_state::milliseconds(grace.unwrap_or_default());
                 return store.issued(&database.rotate(kind, id, grace)?);
             }
             Self::Disable { id } => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use portcullis_state::{Attribute, Attributes, Database, Issued, now_ms};
+use portcullis_state::{Attribute, Attributes, Database, Issued};
 use serde::Serialize;
 
 use super::Output;
@@ -125,14 +125,4 @@ pub(crate) fn attributes(pairs: &[(String, String)]) -> Attributes {
 /// A duration as configurations write it.
 pub(crate) fn duration(text: &str) -> Result<Duration, portcullis_config::DurationProblem> {
     portcullis_config::parse_duration(text)
-}
-
-/// Milliseconds.
-pub(crate) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// When something stops to hold that holds for this long.
-pub(crate) fn expiry(lifetime: Option<Duration>) -> Option<u64> {
-    lifetime.map(|lifetime| now_ms().saturating_add(milliseconds(lifetime)))
 }
