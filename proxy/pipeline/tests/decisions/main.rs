@@ -8,6 +8,7 @@ mod bodies;
 mod canonical;
 #[cfg(test)]
 mod composition;
+#[cfg(test)]
 mod identity_headers;
 #[cfg(test)]
 mod policies;
