@@ -75,7 +75,7 @@ impl TryFrom<Settings> for ForwardAuth {
         }
         if let Some(index) = settings.request_headers.iter().position(|name| name == "*") {
             return Err(SettingsError::at(
-                &format!("/request_headers/{index}"),
+                format!("/request_headers/{index}"),
                 "name each header that the service may see",
             ));
         }

@@ -319,7 +319,7 @@ fn a_million_keys() {
         .unwrap();
     let resident = || {
         let text = fs::read_to_string("/proc/self/statm").unwrap();
-        text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096 >> 20
+        (text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096) >> 20
     };
     let (before, started) = (resident(), std::time::Instant::now());
     let store = folder.store();
