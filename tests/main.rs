@@ -22,6 +22,7 @@ mod images;
 mod isolation;
 mod issuers;
 mod jwt;
+mod lambda;
 mod loading;
 mod malformed;
 mod policies;

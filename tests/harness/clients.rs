@@ -39,6 +39,18 @@ pub fn python(script: &str) -> Command {
     python
 }
 
+/// A program that the packages of a kind (`node` or `python`) bring along, by its path in
+/// their folder.
+///
+/// # Panics
+///
+/// Where the packages are not installed.
+pub(crate) fn tool(kind: &str, path: &str) -> Command {
+    let mut tool = Command::new(installed(kind).join(path));
+    tool.stdin(Stdio::null());
+    tool
+}
+
 /// Runs a client until it ends and gives what it wrote to standard output.
 ///
 /// # Panics
