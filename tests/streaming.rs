@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use portcullis_tests::{Gateway, Upstream, eventually};
+use portcullis_tests::{Client, Gateway, Upstream, eventually};
 
 fn start(upstream: &Upstream) -> Gateway {
     let address = upstream.address();
@@ -20,7 +20,7 @@ fn start(upstream: &Upstream) -> Gateway {
 }
 
 /// Reads until what has come holds `wanted`.
-fn read_until(client: &mut portcullis_tests::Client, received: &mut String, wanted: &str) {
+fn read_until(client: &mut Client, received: &mut String, wanted: &str) {
     while !received.contains(wanted) {
         let piece = client.piece().unwrap_or_else(|error| panic!("no `{wanted}`: {error}"));
         assert!(!piece.is_empty(), "the stream ended without `{wanted}`: {received}");
@@ -173,19 +173,27 @@ fn a_websocket_survives_a_reload() {
     let upstream = websocket_echo();
     let gateway = start(&upstream);
     let mut client = gateway.connect();
-    client
-        .send(
-            b"GET /socket HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-            sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        )
-        .unwrap();
-    assert_eq!(client.head().unwrap().0, 101);
+    open_socket(&mut client, "/socket");
 
     gateway.reload_config(
         "authorizer = \"none\"\n[apis.a.routes.\"GET /new/route\"]\nrespond = { body = \"new\" }\n",
     );
     gateway.wait_for_answer("the new route", "/new/route", |response| response.text() == "new");
 
+    assert_echoes(&mut client);
+}
+
+/// Has the connection upgraded.
+fn open_socket(client: &mut Client, target: &str) {
+    let upgrade = format!(
+        "GET {target} HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    client.send(upgrade.as_bytes()).unwrap();
+    assert_eq!(client.head().unwrap().0, 101);
+}
+
+fn assert_echoes(client: &mut Client) {
     client.send(&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i']).unwrap();
     let mut echoed = Vec::new();
     while echoed.len() < 4 {
@@ -194,6 +202,87 @@ fn a_websocket_survives_a_reload() {
         echoed.extend(piece);
     }
     assert_eq!(echoed, [0x81, 2, b'h', b'i']);
+}
+
+/// Routes to sockets and to events, plain and with a transform of the response.
+fn streams(sockets: &Upstream, events: &Upstream, marker: u32) -> String {
+    format!(
+        r#"
+        authorizer = "none"
+        [upstreams.sockets]
+        endpoints = ["{}"]
+        [upstreams.events]
+        endpoints = ["{}"]
+        [transforms.tell]
+        plugin = "headers"
+        settings.response.set = {{ x-told = "yes" }}
+        {}
+        [apis.a.routes."GET /socket"]
+        upstream = "sockets"
+        [apis.a.routes."GET /judged/socket"]
+        upstream = "sockets"
+        response_transforms = ["tell"]
+        [apis.a.routes."GET /judged/events"]
+        upstream = "events"
+        response_transforms = ["tell"]
+        [apis.a.routes."GET /marker"]
+        respond = {{ body = "{marker}" }}
+        "#,
+        sockets.address(),
+        events.address(),
+        crate::ROOMY
+    )
+}
+
+#[test]
+fn what_streams_on_keeps_no_old_configuration_alive() {
+    let (go_on, going_on) = channel::<()>();
+    let going_on = Mutex::new(going_on);
+    let events = Upstream::answering(move |_, reply| {
+        reply.begin(
+            200,
+            &[("content-type", "text/event-stream"), ("transfer-encoding", "chunked")],
+        )?;
+        reply.chunk(b"data: first\n\n")?;
+        going_on.lock().unwrap().recv().unwrap();
+        reply.chunk(b"data: later\n\n")?;
+        reply.chunk(b"")
+    });
+    let sockets = websocket_echo();
+    let gateway = Gateway::start(&streams(&sockets, &events, 1));
+    let [mut plain, mut judged, mut listening] = [(); 3].map(|()| gateway.connect());
+    open_socket(&mut plain, "/socket");
+    open_socket(&mut judged, "/judged/socket");
+    listening.send(b"GET /judged/events HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let mut received = String::new();
+    read_until(&mut listening, &mut received, "data: first");
+    assert!(received.contains("x-told: yes"), "{received}");
+
+    for marker in 2..=4 {
+        gateway.reload_config(&streams(&sockets, &events, marker));
+        let marker = marker.to_string();
+        gateway.wait_for_answer("the new answer", "/marker", |response| response.text() == marker);
+    }
+    let metrics = gateway.wait_for_metric("the end of the old configurations", |metrics| {
+        metrics.sum("portcullis_generations_alive", &[]) == 1.0
+    });
+
+    assert!(metrics.sum("portcullis_config_generation", &[]) >= 4.0);
+    assert_echoes(&mut plain);
+    assert_echoes(&mut judged);
+    go_on.send(()).unwrap();
+    read_until(&mut listening, &mut received, "data: later");
+    drop((plain, judged, listening));
+    for (path, status) in [("/socket", 101), ("/judged/socket", 101), ("/judged/events", 200)] {
+        let line = gateway.log_line(path);
+        let route = format!("GET {path}");
+        assert_eq!((&line["status"], &line["route"]), (&status.into(), &route.as_str().into()));
+        let status = status.to_string();
+        let labels = [("api", "a"), ("route", route.as_str()), ("status", status.as_str())];
+        gateway.wait_for_metric("the count of the exchange", |metrics| {
+            metrics.sum("portcullis_requests_total", &labels) == 1.0
+        });
+    }
 }
 
 #[test]

@@ -146,6 +146,7 @@ fn every_metric_that_is_promised_is_there() {
         "portcullis_rejections_total",
         "portcullis_reloads_total",
         "portcullis_config_generation",
+        "portcullis_generations_alive",
         "portcullis_access_log_dropped_total",
         "portcullis_held_body_bytes",
         "portcullis_upstream_endpoint_healthy",

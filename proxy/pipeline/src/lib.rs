@@ -34,7 +34,7 @@ pub use plugins::{
     AuthorizerAnswer, BodyMode, CacheUse, Call, Denial, Grant, Identity, PluginFault, Plugins,
     Reads, Reason, RequestOutcome, ResponseCall, ResponseOutcome, Value, Violation,
 };
-pub use record::{Asked, Decision, Record};
+pub use record::{Asked, Decision, DecisionKind, Record};
 pub use rejection::{MalformedRequest, PolicySide, Rejection, UpstreamFailure};
 pub use route_table::{NotFound, RouteId, RouteTable, ServedRoute};
 pub use view::{RouteFacts, View, ViewParts};

@@ -12,7 +12,7 @@ pub struct Record {
     pub route: Option<Arc<ServedRoute>>,
     /// The caller, once known.
     pub principal: Option<String>,
-    /// Why the gateway answered itself; `None` where the upstream did.
+    /// Why the gateway answered itself or gave up; `None` where the upstream answered.
     pub decision: Option<Decision>,
     /// The authorizers whose word it was: those that granted, in order, or the one that
     /// denied. Nobody where several were asked and none knew the credential.
@@ -30,13 +30,26 @@ pub struct Asked {
     pub cache: CacheUse,
 }
 
-/// Why the gateway answered a request itself.
+/// Why the gateway answered a request itself, or gave it up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
+    /// What became of the request.
+    pub kind: DecisionKind,
     /// The stable code: `no-such-route`, `denied`, `plugin-fault`, …
     pub code: &'static str,
     /// The plugin's own reason code, where one gave it.
     pub reason: Option<String>,
     /// What happened, for the operator.
     pub detail: String,
+}
+
+/// What became of a request that was decided about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecisionKind {
+    /// It went to the upstream, and its client left before the end of the response.
+    Forwarded,
+    /// It was answered in the gateway, as the configuration or a plugin wants it.
+    Answered,
+    /// It was refused, or failed.
+    Refused,
 }

@@ -10,7 +10,7 @@ use crate::edit::{append_allowed, without_reserved};
 use crate::incoming::BodyFault;
 use crate::phase::canonical::PathProblem;
 use crate::plugins::{Denial, PluginFault, Reason, Violation};
-use crate::record::Decision;
+use crate::record::{Decision, DecisionKind};
 use crate::route_table::NotFound;
 
 /// Why the gateway answers a request itself.
@@ -195,7 +195,12 @@ impl Rejection {
             | Self::Invalid(_)
             | Self::Upstream(_) => None,
         };
-        Decision { code: self.code(), reason, detail: self.to_string() }
+        Decision {
+            kind: DecisionKind::Refused,
+            code: self.code(),
+            reason,
+            detail: self.to_string(),
+        }
     }
 
     /// What the client receives: `application/problem+json` (RFC 9457).

@@ -46,13 +46,17 @@ pub(crate) async fn admit(
         client: peer.ip(),
         began: Instant::now(),
         record: Record::default(),
-        running,
+        routes: Arc::clone(&running.route_metrics),
+        keep_alive: running.limits.keep_alive,
     };
-    match check_head(client, &account.running) {
-        Ok(()) => decide(shared, client, (account, peer), exchange).await,
+    match check_head(client, &running) {
+        Ok(()) => decide(shared, client, (account, peer, running), exchange).await,
         // Boxed, as answers are: what few requests need would make the future of all
         // of them larger, and each is moved as a whole.
-        Err(fault) => Box::pin(refuse_head(client, account, fault, exchange)).await,
+        Err(fault) => {
+            drop(running);
+            Box::pin(refuse_head(client, account, fault, exchange)).await
+        }
     }
 }
 
@@ -98,10 +102,9 @@ async fn refuse_head(
 async fn decide(
     shared: &Shared,
     client: &mut Box<ServerSession>,
-    (mut account, peer): (Account, SocketAddr),
+    (mut account, peer, running): (Account, SocketAddr, Arc<Running>),
     exchange: &mut Exchange,
 ) -> Result<bool> {
-    let running = Arc::clone(&account.running);
     let arrival = arrival::arrival(client, &running.trusted_proxies, (account.id, peer));
     account.client = arrival.client;
     let room = shared.held_bytes.room(running.limits.held_body_bytes);
@@ -119,14 +122,18 @@ async fn decide(
         Ok(Ok((forward, pool))) => {
             *exchange = Exchange::Forwarding(Box::new(go_on(
                 client,
-                account,
+                (account, running),
                 (forward, pool),
                 (held, room),
             )));
             Ok(false)
         }
-        Ok(Err(answer)) => Box::pin(answer_with(client, account, &answer, exchange)).await,
+        Ok(Err(answer)) => {
+            drop(running);
+            Box::pin(answer_with(client, account, &answer, exchange)).await
+        }
         Err(rejection) => {
+            drop(running);
             account.record.decision = Some(rejection.decision());
             let answer = rejection.answer(&arrival::request_id(account.id));
             Box::pin(answer_with(client, account, &answer, exchange)).await
@@ -160,30 +167,33 @@ fn going_on(
 }
 
 /// Prepares an exchange for its upstream; puts another session in the place of the
-/// client's where something is held or looked at.
+/// client's where something is held or looked at. Only the response's judge keeps the
+/// configuration.
 fn go_on(
     client: &mut Box<ServerSession>,
-    mut account: Account,
+    (mut account, running): (Account, Arc<Running>),
     (forward, pool): (Arc<Forward>, Arc<UpstreamPool>),
     (held, room): (HeldBody, Room),
 ) -> Forwarded {
-    let need = account.running.pipeline.response_need(&forward);
+    let need = running.pipeline.response_need(&forward);
     let body = replayed(&forward, &held);
     let outgoing = match &body {
         ReplayedBody::Streaming => OutgoingBody::Unread,
         ReplayedBody::Prefix(_) => OutgoingBody::Begun,
         ReplayedBody::Whole(bytes) => OutgoingBody::Whole(bytes.len()),
     };
-    let address = guarded_stream::address_text(client, forward.arrival.peer.ip());
+    let peer = forward.arrival.peer.ip();
+    let address = guarded_stream::address_text(client, peer);
+    let peer = arrival::trust(peer, &running.trusted_proxies);
     let streams = outgoing == OutgoingBody::Unread || outgoing == OutgoingBody::Begun;
     // Over HTTP/1, Pingora times each read.
     let pause = (client.is_http2() && streams && !client.is_body_done())
-        .then_some(account.running.limits.body_timeout);
+        .then_some(running.limits.body_timeout);
     let due = due(&pool.spec().timeouts, account.began).pausing(pause);
     let mut returns: Option<Arc<Returns>> = None;
     if need != ResponseNeed::Nothing || outgoing != OutgoingBody::Unread || due.is_set() {
         let responses = (need != ResponseNeed::Nothing).then(|| ResponseJudge {
-            running: Arc::clone(&account.running),
+            running: Some(running),
             forward: Arc::clone(&forward),
             held,
             record: std::mem::take(&mut account.record),
@@ -191,7 +201,7 @@ fn go_on(
         });
         returns = Some(held_session::install(client, Holding { body, responses, due, room }));
     }
-    Forwarded::new(account, (forward, pool), (need, outgoing, returns), address)
+    Forwarded::new(account, (forward, pool), (need, outgoing, returns), (peer, address))
 }
 
 /// What Pingora does not time by itself. Its read timeout is the longer of the two an
@@ -261,8 +271,7 @@ pub(crate) fn conclude(shared: &Shared, session: &mut Session, exchange: &mut Ex
     let upstream = exchange.upstream_part();
     let Some(account) = exchange.account() else { return };
     let now = Instant::now();
-    let idle = account.running.limits.keep_alive;
-    guarded_stream::head_expected(&session.downstream_session, now + idle);
+    guarded_stream::head_expected(&session.downstream_session, now + account.keep_alive);
     shared.telemetry.exchange_ended();
     let client = &session.downstream_session;
     let head = client.req_header();
@@ -283,5 +292,5 @@ pub(crate) fn conclude(shared: &Shared, session: &mut Session, exchange: &mut Ex
         duration: now - account.began,
         upstream,
     };
-    shared.telemetry.record(&finished, &account.running.route_metrics);
+    shared.telemetry.record(&finished, &account.routes);
 }

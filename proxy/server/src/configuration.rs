@@ -93,8 +93,9 @@ pub(crate) fn build(
         upstreams: Arc::new(upstreams),
         limits: gateway.limits,
         trusted_proxies: gateway.trusted_proxies,
-        route_metrics,
+        route_metrics: Arc::new(route_metrics),
         generation: previous.map_or(1, |running| running.generation + 1),
+        living: telemetry.generation(),
     })
 }
 

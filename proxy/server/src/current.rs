@@ -9,7 +9,7 @@ use portcullis_pipeline::Pipeline;
 use portcullis_plugin_host::PluginHost;
 
 use crate::strict_head::HeadLimits;
-use crate::telemetry::RouteMetrics;
+use crate::telemetry::{LivingGeneration, RouteMetrics};
 use crate::upstream::Upstreams;
 
 /// One configuration, ready to serve. Immutable; a reload builds another beside it.
@@ -22,10 +22,13 @@ pub(crate) struct Running {
     pub(crate) limits: Limits,
     /// Proxies whose word on the client's address is taken.
     pub(crate) trusted_proxies: Vec<IpNet>,
-    /// The metrics of each route, by route id; the last are those of no route.
-    pub(crate) route_metrics: RouteMetrics,
+    /// The metrics of each route, which an exchange keeps for longer than the rest.
+    pub(crate) route_metrics: Arc<RouteMetrics>,
     /// How many configurations this process has served, this one included.
     pub(crate) generation: u64,
+    /// Counts this among those in use.
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    pub(crate) living: LivingGeneration,
 }
 
 impl Running {
@@ -38,7 +41,8 @@ impl Running {
 
 /// The [`Running`] that new exchanges begin with.
 ///
-/// Loaded once for each exchange, which keeps what it got.
+/// Loaded once for each exchange, which keeps what it got until its request is admitted
+/// and, where transforms are to see its response, until they have.
 pub(crate) struct Current(ArcSwap<Running>);
 
 impl Current {

@@ -12,12 +12,11 @@ use pingora::{Error, ErrorType, Result};
 use portcullis_pipeline::{Forward, Record, ResponseNeed};
 use tokio::time::Instant;
 
-use crate::arrival;
-use crate::current::Running;
+use crate::arrival::Peer;
 use crate::failure::{self, Attempt, BODY_TOO_LARGE, NO_ENDPOINT};
 use crate::forwarding::{self, Forwarding, OutgoingBody, ResponseBody};
 use crate::held_session::{self, Returns};
-use crate::telemetry::UpstreamPart;
+use crate::telemetry::{RouteMetrics, UpstreamPart};
 use crate::upstream::{EndpointIndex, HashInput, Lease, Outcome, UpstreamPool};
 
 /// How far one exchange has come.
@@ -30,10 +29,13 @@ pub(crate) enum Exchange {
     Forwarding(Box<Forwarded>),
 }
 
-/// What is told of an exchange when it is over.
+/// What is told of an exchange when it is over. Without the configuration it began with,
+/// which it may outlive by days.
 pub(crate) struct Account {
-    /// The configuration it began with.
-    pub(crate) running: Arc<Running>,
+    /// The metrics of the routes it was decided by.
+    pub(crate) routes: Arc<RouteMetrics>,
+    /// How long its connection may wait for the next request.
+    pub(crate) keep_alive: Duration,
     /// The request's id.
     pub(crate) id: u128,
     /// The client, through trusted proxies.
@@ -51,6 +53,7 @@ pub(crate) struct Forwarded {
     pool: Arc<UpstreamPool>,
     need: ResponseNeed,
     body: OutgoingBody,
+    peer: Peer,
     /// The peer's address as text.
     address: HeaderValue,
     /// Where the client's session is, while another stands in its place.
@@ -127,11 +130,11 @@ impl Forwarded {
         account: Account,
         (forward, pool): (Arc<Forward>, Arc<UpstreamPool>),
         held: (ResponseNeed, OutgoingBody, Option<Arc<Returns>>),
-        address: HeaderValue,
+        (peer, address): (Peer, HeaderValue),
     ) -> Self {
         let (need, body, returns) = held;
         let tries = Tries::default();
-        Self { account, forward, pool, need, body, address, returns, tries, sent: 0 }
+        Self { account, forward, pool, need, body, peer, address, returns, tries, sent: 0 }
     }
 
     /// Chooses the next endpoint.
@@ -160,10 +163,7 @@ impl Forwarded {
         let spec = self.pool.spec();
         let facts = Forwarding {
             forward: &self.forward,
-            peer: arrival::trust(
-                self.forward.arrival.peer.ip(),
-                &self.account.running.trusted_proxies,
-            ),
+            peer: self.peer,
             address: &self.address,
             host: &spec.host,
             endpoint: lease.authority(),

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource, ErrorType, RetryType};
 use portcullis_pipeline::{
-    Answer, BodyFault, Decision, MalformedRequest, Rejection, UpstreamFailure,
+    Answer, BodyFault, Decision, DecisionKind, MalformedRequest, Rejection, UpstreamFailure,
 };
 use serde_json::json;
 
@@ -160,12 +160,22 @@ fn upstream_failure(etype: &ErrorType) -> UpstreamFailure {
 
 /// The record of a client that went away.
 pub(crate) fn client_gone(error: &Error) -> Decision {
-    Decision { code: "client-closed", reason: None, detail: error.to_string() }
+    Decision {
+        kind: DecisionKind::Forwarded,
+        code: "client-closed",
+        reason: None,
+        detail: error.to_string(),
+    }
 }
 
 /// The record of a head that was refused.
 pub(crate) fn head_decision(fault: HeadFault) -> Decision {
-    Decision { code: fault.code(), reason: None, detail: fault.to_string() }
+    Decision {
+        kind: DecisionKind::Refused,
+        code: fault.code(),
+        reason: None,
+        detail: fault.to_string(),
+    }
 }
 
 /// The record of a head that no pipeline saw: refused by Pingora's parser, or left.
@@ -174,7 +184,7 @@ pub(crate) fn unseen_head(refusal: Option<StatusCode>) -> Decision {
         Some(_) => ("malformed-head", "the head is no HTTP/1 request that is served"),
         None => ("broken-head", "the client left within the head"),
     };
-    Decision { code, reason: None, detail: detail.to_owned() }
+    Decision { kind: DecisionKind::Refused, code, reason: None, detail: detail.to_owned() }
 }
 
 /// What a client receives whose head is refused: as other refusals.

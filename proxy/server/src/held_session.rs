@@ -107,8 +107,9 @@ pub(crate) enum ReplayedBody {
 
 /// What an exchange with a held session needs to be answered.
 pub(crate) struct ResponseJudge {
-    /// The configuration the exchange began with.
-    pub(crate) running: Arc<Running>,
+    /// The configuration the exchange began with, until the response is judged or known
+    /// not to be: what streams on may outlive it by days.
+    pub(crate) running: Option<Arc<Running>>,
     /// The request, as admitted.
     pub(crate) forward: Arc<Forward>,
     /// Its body, as far as it was held.
@@ -189,7 +190,10 @@ impl HeldSession {
         for task in tasks {
             match judge.collector.take(task, &method, &mut self.room) {
                 Ok(Taken::Held) => {}
-                Ok(Taken::Pass(task)) => passing.push(task),
+                Ok(Taken::Pass(task)) => {
+                    judge.let_go();
+                    passing.push(task);
+                }
                 Ok(Taken::Ready(ready)) => {
                     let head = self.original.req_header().as_ref();
                     match judge.judge(ready, head).await? {
@@ -263,7 +267,10 @@ fn rejection(excess: Excess) -> Rejection {
 
 impl ResponseJudge {
     async fn judge(&mut self, ready: Ready, request_head: &http::request::Parts) -> Result<Judged> {
-        let Self { running, forward, held, record, .. } = self;
+        let Some(running) = self.running.take() else {
+            return Error::e_explain(ErrorType::InternalError, "a response was judged twice");
+        };
+        let Self { forward, held, record, .. } = self;
         let incoming = Seen { head: request_head, held };
         let response = (ready.head.status, ready.head.headers.clone());
         let body = ready.body.clone();
@@ -274,6 +281,13 @@ impl ResponseJudge {
             }
             Ok(Answered::Replaced(answer)) => Ok(Judged::Answer(answer)),
             Err(rejection) => Ok(Judged::Answer(self.reject(&rejection))),
+        }
+    }
+
+    /// Lets the configuration go once nothing is left to judge by it.
+    fn let_go(&mut self) {
+        if self.collector.is_done() {
+            self.running = None;
         }
     }
 

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pingora::apps::{HttpServerApp, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
-use portcullis_pipeline::{Answer, Decision, Record};
+use portcullis_pipeline::{Answer, Decision, DecisionKind, Record};
 use tokio::time::Instant;
 
 use crate::respond::{self, Connection};
@@ -120,6 +120,7 @@ fn redirection(location: HeaderValue) -> Answer {
 
 fn redirected() -> Decision {
     Decision {
+        kind: DecisionKind::Answered,
         code: "redirected",
         reason: None,
         detail: "the listener sends its clients to HTTPS".into(),

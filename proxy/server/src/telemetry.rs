@@ -11,11 +11,13 @@ mod route_metrics;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use portcullis_pipeline::Record;
+use portcullis_pipeline::{DecisionKind, Record};
 use portcullis_state::StoreReading;
+use prometheus_client::metrics::gauge::Gauge;
 
 pub use self::access_log::AccessLogProblem;
 use self::access_log::{AccessLogger, Line};
@@ -91,13 +93,19 @@ impl Telemetry {
         RouteMetrics::new(&self.metrics, routes)
     }
 
+    /// Notes that a configuration is in use, until the guard is dropped.
+    pub(crate) fn generation(&self) -> LivingGeneration {
+        let alive = self.metrics.generations_alive.clone();
+        alive.inc();
+        LivingGeneration(alive)
+    }
+
     /// Records an exchange.
     pub(crate) fn record(&self, finished: &Finished<'_>, routes: &RouteMetrics) {
         let route = finished.record.route.as_ref().map(|route| route.id.0);
         routes.count(route, finished);
-        let decision =
-            finished.record.decision.as_ref().filter(|decision| is_refusal(decision.code));
-        if let Some(decision) = decision {
+        let decision = finished.record.decision.as_ref();
+        if let Some(decision) = decision.filter(|decision| decision.kind == DecisionKind::Refused) {
             self.metrics.count_rejection(decision.code);
         }
         for (plugin, fault) in &finished.record.skipped {
@@ -170,16 +178,20 @@ impl Telemetry {
     }
 }
 
-/// Whether a decision refused the request; the others answered it as they were to.
-fn is_refusal(code: &str) -> bool {
-    !matches!(code, "fixed-response" | "answered-by-plugin" | "redirected")
-}
-
 /// A client connection that stands.
 pub(crate) struct OpenConnection(Arc<Telemetry>);
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.metrics.connections.dec();
+    }
+}
+
+/// A configuration that serves, or that exchanges still hold.
+pub(crate) struct LivingGeneration(Gauge<i64, AtomicI64>);
+
+impl Drop for LivingGeneration {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }

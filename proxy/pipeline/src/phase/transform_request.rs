@@ -12,7 +12,7 @@ use crate::phase::identity_headers::identity_headers;
 use crate::phase::skip_or_reject;
 use crate::phase::validate::Validated;
 use crate::plugins::{BodyMode, Call, PluginFault, Plugins, RequestOutcome};
-use crate::record::{Decision, Record};
+use crate::record::{Decision, DecisionKind, Record};
 use crate::rejection::Rejection;
 use crate::view::{View, ViewParts};
 
@@ -44,8 +44,12 @@ pub(crate) async fn transform_request<I: Incoming>(
             Ok(RequestOutcome::Respond(answer)) => {
                 let detail =
                     format!("request-transform `{}` answered", plugins.name(transform.plugin));
-                record.decision =
-                    Some(Decision { code: "answered-by-plugin", reason: None, detail });
+                record.decision = Some(Decision {
+                    kind: DecisionKind::Answered,
+                    code: "answered-by-plugin",
+                    reason: None,
+                    detail,
+                });
                 return Ok(answered(answer, validated));
             }
             Err(fault) => skip_or_reject(plugins, transform.plugin, fault, record)?,
@@ -53,7 +57,12 @@ pub(crate) async fn transform_request<I: Incoming>(
     }
     if let Integration::Fixed { status, headers, body } = &route.integration {
         let detail = "the route has a fixed response".to_owned();
-        record.decision = Some(Decision { code: "fixed-response", reason: None, detail });
+        record.decision = Some(Decision {
+            kind: DecisionKind::Answered,
+            code: "fixed-response",
+            reason: None,
+            detail,
+        });
         let headers: HeaderMap = headers.iter().cloned().collect();
         let body = body.clone().into();
         return Ok(answered(Answer { status: *status, headers, body }, validated));

@@ -11,7 +11,7 @@ use crate::incoming::HeldBody;
 use crate::phase::skip_or_reject;
 use crate::pipeline::Answered;
 use crate::plugins::{BodyMode, Call, PluginFault, Plugins, ResponseCall, ResponseOutcome};
-use crate::record::{Decision, Record};
+use crate::record::{Decision, DecisionKind, Record};
 use crate::rejection::{Rejection, UpstreamFailure};
 use crate::view::{Subject, View, ViewParts};
 
@@ -61,8 +61,12 @@ pub(crate) async fn transform_response(
             Ok(ResponseOutcome::Replace(answer)) => {
                 let detail =
                     format!("response-transform `{}` answered", plugins.name(transform.plugin));
-                record.decision =
-                    Some(Decision { code: "answered-by-plugin", reason: None, detail });
+                record.decision = Some(Decision {
+                    kind: DecisionKind::Answered,
+                    code: "answered-by-plugin",
+                    reason: None,
+                    detail,
+                });
                 let headers = without_reserved(answer.headers);
                 return Ok(Answered::Replaced(Answer { headers, ..answer }));
             }

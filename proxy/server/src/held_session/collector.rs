@@ -72,6 +72,11 @@ impl Collector {
         Self { need, phase: Phase::AwaitingHead }
     }
 
+    /// Whether nothing more is collected: all that comes passes.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.phase, Phase::Passing)
+    }
+
     /// Takes the next task of the response.
     pub(crate) fn take(
         &mut self,

@@ -102,6 +102,7 @@ pub(super) struct Metrics {
     connection_faults: Family<ConnectionFaultLabel, Counter>,
     reloads: Family<ReloadLabel, Counter>,
     generation: Gauge<i64, AtomicI64>,
+    pub(super) generations_alive: Gauge<i64, AtomicI64>,
     dropped_lines: Counter<u64, AtomicU64>,
 }
 
@@ -120,6 +121,7 @@ impl Metrics {
             connection_faults: Family::default(),
             reloads: Family::default(),
             generation: Gauge::default(),
+            generations_alive: Gauge::default(),
             dropped_lines: Counter::default(),
         };
         metrics.register();
@@ -150,6 +152,8 @@ impl Metrics {
             "Configurations served so far",
             self.generation.clone(),
         );
+        let help = "Configurations that serve or that exchanges still hold";
+        registry.register("generations_alive", help, self.generations_alive.clone());
         registry.register(
             "access_log_dropped",
             "Access log lines lost",
