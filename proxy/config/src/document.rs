@@ -13,7 +13,8 @@ mod upstream;
 pub(crate) use api::{Api, OneOrMany, Respond, Rewrite, Route, Scopes, Use};
 pub(crate) use composition::{Composable, Composition};
 pub(crate) use plugin_use::{
-    Budget, Grants, HttpGrant, Isolation, IsolationWord, Issuer, OnFault, PluginUse, Secret,
+    Budget, Cache, Grants, HttpGrant, IdentitySource, Isolation, IsolationWord, Issuer, OnFault,
+    PluginUse, Secret,
 };
 pub(crate) use upstream::{
     Balance, BalanceWord, HealthCheck, Host, HostWord, Protocol, Timeouts, Upstream, UpstreamTls,
@@ -177,6 +178,9 @@ table! {
         /// Certificates that client certificates must chain to; none are asked for where
         /// absent.
         client_ca: Option<FilePath>,
+        /// Whether clients must show a certificate (`"require"`, the default where
+        /// `client_ca` is set) or may come without one (`"request"`).
+        client_certificate: Option<Written<ClientCertificate>>,
         /// The oldest TLS version accepted.
         minimum: TlsVersion = "1.2",
         /// Whether HTTP/2 is offered.
@@ -193,6 +197,11 @@ table! {
         /// Its private key, as PEM.
         key: FilePath,
     }
+}
+
+words! {
+    /// Whether a client must show a certificate.
+    enum ClientCertificate { Require = "require", Request = "request", }
 }
 
 words! {

@@ -21,6 +21,8 @@ mod access;
 mod grants;
 mod origin;
 mod resource;
+mod source;
+mod tls;
 
 pub(crate) use access::same_to_upstreams;
 pub use access::{Access, Authorization, IdentityHeader, Scopes};
@@ -29,6 +31,8 @@ pub use grants::{
     SecretGrant,
 };
 pub use resource::ApiResource;
+pub use source::{CacheRule, IdentitySource, RequestPart};
+pub use tls::{CertificateFiles, ClientCertificate, ListenerTls, TlsVersion};
 
 /// A whole configuration, checked.
 #[derive(Debug)]
@@ -70,38 +74,6 @@ pub struct Listener {
     pub tls: Option<ListenerTls>,
     /// Answer every request with a redirect to this HTTPS port.
     pub redirect_to_https: Option<u16>,
-}
-
-/// The TLS of a listener. Certificates are PEM files, read again on reload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenerTls {
-    /// One certificate for each set of names; the first also serves clients that
-    /// name no host. Chosen by SNI from the names the certificate holds.
-    pub certificates: Vec<CertificateFiles>,
-    /// Certificates that client certificates must chain to; `None` asks for none.
-    pub client_ca: Option<PathBuf>,
-    /// Whether TLS 1.2 is refused.
-    pub minimum: TlsVersion,
-    /// Whether HTTP/2 is offered by ALPN.
-    pub http2: bool,
-}
-
-/// A certificate chain and its private key, as PEM files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// The chain, leaf first.
-    pub certificate: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
-}
-
-/// A version of TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsVersion {
-    /// TLS 1.2 (RFC 5246).
-    V1_2,
-    /// TLS 1.3 (RFC 8446).
-    V1_3,
 }
 
 /// A named service requests are forwarded to.
@@ -280,8 +252,12 @@ pub struct PluginUse {
     pub grants: Grants,
     /// What a call may use.
     pub budget: Budget,
-    /// How long an authorizer's grants may be kept; `None` asks every time.
-    pub cache: Option<Duration>,
+    /// How an authorizer's answers may be kept; `None` asks every time.
+    pub cache: Option<CacheRule>,
+    /// Where each of the cache's [`by`](CacheRule::by) is written.
+    pub cache_by_places: Vec<Place>,
+    /// What a request must have for an authorizer to be asked about it.
+    pub identity_sources: Vec<IdentitySource>,
     /// What happens to the request when the plugin faults. Authorizers deny always.
     pub on_fault: OnFault,
 }

@@ -22,6 +22,7 @@ mod plugin_use;
 mod policy;
 mod reachable;
 mod route;
+mod source;
 mod upstream;
 
 /// What a check needs beside what it checks.

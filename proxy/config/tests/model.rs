@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_config::{
-    Access, AccessLog, Authorization, Balance, Gateway, HashKey, HostPattern, HostRewrite,
-    IdentityHeader, Integration, Isolation, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant,
-    OnFault, Origin, OriginHost, PathRewrite, PluginUseId, Process, Role, RouteMatch, Scopes,
-    Surroundings, TlsVersion, UpstreamProtocol, Use, load, parse, parse_within, reference, schema,
+    Access, AccessLog, Authorization, Balance, CacheRule, ClientCertificate, Gateway, HashKey,
+    HostPattern, HostRewrite, IdentityHeader, Integration, Isolation, IssuerGrant, IssuerKeys,
+    KeyTimes, KeyValueGrant, OnFault, Origin, OriginHost, PathRewrite, PluginUseId, Process,
+    RequestPart, Role, RouteMatch, Scopes, Surroundings, TlsVersion, UpstreamProtocol, Use, load,
+    parse, parse_within, reference, schema,
 };
 
 /// The files of a folder, and the variable `HMAC`.
@@ -93,6 +94,7 @@ fn listeners_are_as_written() {
     assert_eq!(tls.certificates[0].certificate, folder.path().join("cert.pem"));
     assert_eq!(tls.certificates[1].key, folder.path().join("other-key.pem"));
     assert_eq!(tls.client_ca, Some(folder.path().join("ca.pem")));
+    assert_eq!(tls.client_certificate, ClientCertificate::Request);
     assert_eq!((tls.minimum, tls.http2), (TlsVersion::V1_3, false));
     assert_eq!((plain.address.port(), plain.redirect_to_https), (8080, Some(8443)));
 }
@@ -139,7 +141,7 @@ fn plugin_uses_are_as_written() {
     assert_eq!(partners.settings["audience"][0], "orders");
     assert_eq!(partners.settings_places["/audience/0"].text(), "\"orders\"");
     assert_eq!(partners.isolation, Some(Isolation::Reuse(7)));
-    assert_eq!((partners.cache, partners.on_fault), (Some(seconds(300)), OnFault::Deny));
+    assert_eq!(partners.on_fault, OnFault::Deny);
     let grants = &partners.grants;
     assert_eq!(grants.secrets["hmac"].secret.expose(), b"shared");
     assert_eq!(grants.secrets["key"].secret.expose(), b"bytes");
@@ -183,6 +185,43 @@ fn the_issuers_of_a_plugin_are_as_written() {
     assert!(matches!(planned.keys, IssuerKeys::AsPlanned));
     assert!(!planned.private_addresses && planned.authorities.is_none());
     assert_eq!(planned.times, default.times);
+}
+
+#[test]
+fn what_an_authorizer_goes_by_is_as_written() {
+    let (_folder, gateway) = whole();
+
+    let [partners, orders, ..] = &gateway.plugin_uses[..] else { panic!("uses") };
+    let cache = partners.cache.as_ref().unwrap();
+    assert_eq!((cache.life, cache.denials), (seconds(300), Some(seconds(10))));
+    let by = [
+        RequestPart::Header("authorization".parse().unwrap()),
+        RequestPart::Query("t".into()),
+        RequestPart::Cookie("s".into()),
+        RequestPart::Attribute("route:id".into()),
+        RequestPart::Path,
+        RequestPart::Method,
+        RequestPart::Host,
+        RequestPart::ClientAddress,
+    ];
+    assert_eq!(cache.by, by);
+    assert_eq!(partners.cache_by_places[3].text(), "\"attribute:route:id\"");
+    let [path, bearer] = &partners.identity_sources[..] else { panic!("two sources") };
+    assert!(path.source == RequestPart::Path && path.matches.is_none());
+    assert_eq!(bearer.source, RequestPart::Header("authorization".parse().unwrap()));
+    let matches = bearer.matches.as_ref().unwrap();
+    assert!(matches.is_match(b"Bearer x") && !matches.is_match(b"A Bearer x"));
+    assert!(orders.cache.is_none() && orders.identity_sources.is_empty());
+}
+
+#[test]
+fn a_time_alone_keeps_grants_by_all_that_was_shown() {
+    let text =
+        "[authorizers.a]\nplugin = 'p'\ncache = '1m'\n[listeners.a]\naddress = 'localhost:80'";
+    let gateway = parse(text, "p.toml", Path::new("")).unwrap();
+
+    let rule = CacheRule { life: seconds(60), by: Vec::new(), denials: None };
+    assert_eq!(gateway.plugin_uses[0].cache, Some(rule));
 }
 
 #[test]

@@ -20,10 +20,49 @@ table! {
         budget: Budget = {},
         /// How long grants may be kept; every request is asked about where absent.
         /// Authorizers only.
-        cache: Option<Written<Time>>,
+        cache: Option<Written<Cache>>,
+        /// What a request must have for the plugin to be asked about it: texts as in
+        /// `cache.by`. A request that has one of them not, or empty, is answered with 401
+        /// without a call. Authorizers only.
+        identity_sources: Option<Written<Vec<IdentitySource>>>,
         /// What happens to a request when the plugin faults: `"deny"` where absent. Not
         /// for authorizers, which deny always.
         on_fault: Option<Written<OnFault>>,
+    }
+}
+
+/// How long grants may be kept: a time, or that and more.
+pub(crate) type Cache = Either<Time, CacheTable>;
+
+table! {
+    /// How long answers of an authorizer may be kept, and for which requests.
+    "a cache"
+    struct CacheTable {
+        /// How long grants may be kept.
+        life: Time,
+        /// What tells requests apart: all that the plugin is shown where absent. Each is
+        /// `"header:NAME"`, `"query:NAME"`, `"cookie:NAME"`, `"attribute:NAME"`, `"path"`,
+        /// `"method"`, `"host"` or `"client-address"`, and one that the plugin reads. What
+        /// else it reads does not count: requests that differ in it share an answer. A
+        /// request that has none of the headers, parameters, cookies and attributes named
+        /// is asked about each time.
+        by: Option<Written<Vec<Text>>>,
+        /// How long refusals (401 and 403) may be kept; not at all where absent.
+        denials: Option<Time>,
+    }
+}
+
+/// What a request must have, with its form or without.
+pub(crate) type IdentitySource = Either<Text, IdentitySourceTable>;
+
+table! {
+    /// What a request must have, and its form.
+    "an identity source"
+    struct IdentitySourceTable {
+        /// What: a text as in `cache.by`.
+        source: Text,
+        /// A regular expression that the whole value must match; with several values, each.
+        matches: Option<Text>,
     }
 }
 

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use super::{Resolver, address, check_names, files};
 use crate::document::{self, Document};
-use crate::gateway::{Admin, CertificateFiles, Listener, ListenerTls, TlsVersion};
+use crate::gateway::{
+    Admin, CertificateFiles, ClientCertificate, Listener, ListenerTls, TlsVersion,
+};
 
 pub(super) fn listeners(
     document: &Document,
@@ -66,8 +68,16 @@ fn tls(written: &document::ListenerTls, resolver: &mut Resolver<'_>) -> Listener
             key: files::existing(&more.key, resolver),
         });
     }
+    if let (Some(word), None) = (&written.client_certificate, &written.client_ca) {
+        let message = "no client certificate is asked for without a `client_ca` to check it";
+        resolver.problem_with_help(&word.place, message, "set `client_ca`, or remove this");
+    }
     ListenerTls {
         certificates,
+        client_certificate: match written.client_certificate.as_ref().map(|word| word.value) {
+            Some(document::ClientCertificate::Request) => ClientCertificate::Request,
+            Some(document::ClientCertificate::Require) | None => ClientCertificate::Require,
+        },
         client_ca: written.client_ca.as_ref().map(|file| files::existing(file, resolver)),
         minimum: match written.minimum {
             document::TlsVersion::V1_2 => TlsVersion::V1_2,

@@ -3,7 +3,7 @@
 
 use super::authorization::{self, Authorizer, Written};
 use super::names::Names;
-use super::{Resolver, check_names, grants};
+use super::{Resolver, check_names, grants, source};
 use crate::document::{self, Composable, Document, IsolationWord};
 use crate::gateway::{
     Authorization, Budget, Isolation, OnFault, PluginUse, PluginUseId, Role, Use,
@@ -161,6 +161,11 @@ fn plugin_use(
     if let (Section::Validators | Section::Transforms, Some(cache)) = (section, &written.cache) {
         resolver.problem(&cache.place, "only what authorizers grant can be cached");
     }
+    if let (Section::Validators | Section::Transforms, Some(sources)) =
+        (section, &written.identity_sources)
+    {
+        resolver.problem(&sources.place, "only authorizers learn an identity from a request");
+    }
     PluginUse {
         name: name.to_owned(),
         roles,
@@ -171,7 +176,9 @@ fn plugin_use(
         isolation: written.isolation.as_ref().map(isolation),
         grants: grants::grants(&written.grants, resolver),
         budget: budget(section, &written.budget),
-        cache: written.cache.as_ref().map(|cache| cache.value.0),
+        cache: written.cache.as_ref().map(|cache| source::cache(&cache.value, resolver)),
+        cache_by_places: source::cache_by_places(written),
+        identity_sources: source::identity_sources(written, resolver),
         on_fault: match written.on_fault.as_ref().map(|on_fault| on_fault.value) {
             Some(document::OnFault::Skip) => OnFault::Skip,
             Some(document::OnFault::Deny) | None => OnFault::Deny,
