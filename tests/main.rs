@@ -6,6 +6,7 @@ mod authorizers;
 mod bodies;
 mod breaker;
 mod budgets;
+mod caching;
 mod capabilities;
 mod cli;
 mod clients;

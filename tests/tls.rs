@@ -10,6 +10,9 @@ const LISTENERS: &str = r#"
     [listeners.mutual]
     address = "127.0.0.1:0"
     tls = { certificate = "cert.pem", key = "key.pem", client_ca = "ca.pem" }
+    [listeners.either]
+    address = "127.0.0.1:0"
+    tls = { certificate = "cert.pem", key = "key.pem", client_ca = "ca.pem", client_certificate = "request" }
     [listeners.plain]
     address = "127.0.0.1:0"
     redirect_to_https = 8443
@@ -104,6 +107,27 @@ fn a_listener_that_wants_to_know_its_clients_serves_no_others() {
     gateway.wait_for_metric("two failed handshakes", |metrics| {
         metrics.sum("portcullis_connection_faults_total", &[]) >= 2.0
     });
+}
+
+#[test]
+fn a_listener_that_only_asks_for_certificates_serves_clients_without() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let upstream = Upstream::start();
+    let gateway = start(&authority, &upstream);
+    let ask = |own: Option<Issued>| {
+        let config = trusting(&authority.pem(), own.as_ref(), &[]);
+        let mut client = Client::tls(gateway.address("either"), &config, "localhost");
+        let sent = client.send(b"GET /a HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        sent.and_then(|()| client.response("GET"))
+    };
+
+    assert_eq!(ask(None).unwrap().status, 200);
+    assert_eq!(ask(Some(authority.issue("alice"))).unwrap().status, 200);
+    assert!(ask(Some(stranger.issue("mallory"))).is_err(), "one that is shown must hold");
+    let seen = upstream.seen();
+    let shown: Vec<_> =
+        seen.iter().map(|seen| seen.headers.get("x-client").map(str::len)).collect();
+    assert_eq!(shown, [None, Some(64)]);
 }
 
 #[test]

@@ -207,8 +207,8 @@ fn what_an_authorizer_goes_by_is_as_written() {
     assert_eq!(cache.by, by);
     assert_eq!(partners.cache_by_places[3].text(), "\"attribute:route:id\"");
     let [path, bearer] = &partners.identity_sources[..] else { panic!("two sources") };
-    assert!(path.source == RequestPart::Path && path.matches.is_none());
-    assert_eq!(bearer.source, RequestPart::Header("authorization".parse().unwrap()));
+    assert!(path.part == RequestPart::Path && path.matches.is_none());
+    assert_eq!(bearer.part, RequestPart::Header("authorization".parse().unwrap()));
     let matches = bearer.matches.as_ref().unwrap();
     assert!(matches.is_match(b"Bearer x") && !matches.is_match(b"A Bearer x"));
     assert!(orders.cache.is_none() && orders.identity_sources.is_empty());

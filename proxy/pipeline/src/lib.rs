@@ -32,7 +32,7 @@ pub use phase::canonical::{CanonicalPath, PathProblem};
 pub use pipeline::{Answered, Pipeline, ResponseNeed};
 pub use plugins::{
     AuthorizerAnswer, BodyMode, CacheUse, Call, Denial, Grant, Identity, PluginFault, Plugins,
-    Reads, Reason, RequestOutcome, ResponseCall, ResponseOutcome, Value, Violation,
+    Reads, Reason, RequestOutcome, ResponseCall, ResponseOutcome, Unidentified, Value, Violation,
 };
 pub use record::{Asked, Decision, DecisionKind, Record};
 pub use rejection::{MalformedRequest, PolicySide, Rejection, UpstreamFailure};

@@ -25,6 +25,10 @@ pub trait Plugins: Send + Sync {
     /// Whether faults of this use let the request go on. Never asked of authorizers.
     fn skips_faults(&self, plugin: PluginUseId) -> bool;
 
+    /// What a request lacks for an authorizer to be asked about it, by its head alone: for
+    /// what this refuses, no body is held.
+    fn lacking(&self, call: Call<'_>) -> Option<Unidentified>;
+
     /// Asks an authorizer.
     fn authorize(&self, call: Call<'_>) -> impl Future<Output = AuthorizerAnswer> + Send;
 
@@ -173,12 +177,40 @@ pub struct Reason {
 pub enum Denial {
     /// No credential of the kind the authorizer knows.
     NotMine,
+    /// The request has not what the configuration wants before the authorizer is asked.
+    Unidentified(Unidentified),
     /// A credential that does not hold.
     Unauthenticated(Reason),
     /// A known caller who may not do this.
     Forbidden(Reason),
     /// No; and the client receives this, such as a redirect to a login.
     Respond(Box<crate::Answer>),
+}
+
+impl Denial {
+    /// Whether another authorizer may know the caller.
+    pub fn is_not_mine(&self) -> bool {
+        matches!(self, Self::NotMine | Self::Unidentified(_))
+    }
+}
+
+/// What a request lacks of what an authorizer is to learn an identity from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unidentified {
+    /// One of the parts is absent or empty.
+    Missing,
+    /// One of the parts has another form than the configuration says.
+    Malformed,
+}
+
+impl Unidentified {
+    /// A stable code for logs and metrics.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "missing-identity",
+            Self::Malformed => "malformed-identity",
+        }
+    }
 }
 
 /// What a validator found.

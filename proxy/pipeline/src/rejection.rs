@@ -142,7 +142,9 @@ impl Rejection {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyFault::TimedOut) => StatusCode::REQUEST_TIMEOUT,
-            Self::Denied(Denial::NotMine | Denial::Unauthenticated(_)) => StatusCode::UNAUTHORIZED,
+            Self::Denied(
+                Denial::NotMine | Denial::Unidentified(_) | Denial::Unauthenticated(_),
+            ) => StatusCode::UNAUTHORIZED,
             Self::Denied(Denial::Forbidden(_))
             | Self::PolicyDenied
             | Self::PolicyExplicitDeny(_)
@@ -166,7 +168,9 @@ impl Rejection {
             Self::Body(BodyFault::Broken) => "client-closed",
             Self::Body(BodyFault::NoRoom) => "no-room",
             Self::AuthorizerFault { .. } | Self::PluginFault { .. } => "plugin-fault",
-            Self::Denied(Denial::NotMine | Denial::Unauthenticated(_)) => "unauthenticated",
+            Self::Denied(
+                Denial::NotMine | Denial::Unidentified(_) | Denial::Unauthenticated(_),
+            ) => "unauthenticated",
             Self::Denied(Denial::Forbidden(_)) => "forbidden",
             Self::PolicyDenied => "policy-denied",
             Self::PolicyExplicitDeny(_) => "policy-explicit-deny",
@@ -183,6 +187,7 @@ impl Rejection {
             Self::AuthorizerFault { fault, .. } | Self::PluginFault { fault, .. } => {
                 Some(fault.code().to_owned())
             }
+            Self::Denied(Denial::Unidentified(lacking)) => Some(lacking.code().to_owned()),
             Self::Denied(denial) => denial_reason(denial).map(|reason| reason.code.clone()),
             Self::Malformed(_)
             | Self::NoSuchRoute
@@ -324,7 +329,7 @@ fn violation(violation: &Violation) -> Value {
 
 fn denial_reason(denial: &Denial) -> Option<&Reason> {
     match denial {
-        Denial::NotMine | Denial::Respond(_) => None,
+        Denial::NotMine | Denial::Unidentified(_) | Denial::Respond(_) => None,
         Denial::Unauthenticated(reason) | Denial::Forbidden(reason) => Some(reason),
     }
 }
@@ -332,6 +337,7 @@ fn denial_reason(denial: &Denial) -> Option<&Reason> {
 fn denial_text(denial: &Denial) -> String {
     match denial {
         Denial::NotMine => "no credential that the authorizer knows".to_owned(),
+        Denial::Unidentified(lacking) => format!("the authorizer is not asked: {}", lacking.code()),
         Denial::Unauthenticated(reason) => format!("unauthenticated: {}", reason.code),
         Denial::Forbidden(reason) => format!("forbidden: {}", reason.code),
         Denial::Respond(answer) => format!("answered with {}", answer.status.as_u16()),

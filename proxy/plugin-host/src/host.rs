@@ -7,7 +7,7 @@ use std::sync::Arc;
 use portcullis_config::{OnFault, PluginUseId, Role};
 use portcullis_pipeline::{
     AuthorizerAnswer, Call, PluginFault, Plugins, Reads, RequestOutcome, ResponseCall,
-    ResponseOutcome, Violation,
+    ResponseOutcome, Unidentified, Violation,
 };
 
 use crate::capability::{FetchedKeys, IssuerReading};
@@ -88,6 +88,10 @@ impl Plugins for PluginHost {
 
     fn skips_faults(&self, plugin: PluginUseId) -> bool {
         self.find(plugin).on_fault == OnFault::Skip
+    }
+
+    fn lacking(&self, call: Call<'_>) -> Option<Unidentified> {
+        self.find(call.target.plugin).lacking(call)
     }
 
     async fn authorize(&self, call: Call<'_>) -> AuthorizerAnswer {

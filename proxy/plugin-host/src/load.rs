@@ -164,7 +164,8 @@ impl Engine {
             prepared: ArcSwap::new(prepared),
             keeping: keeping(plugin_use, isolation, slots),
             on_fault: plugin_use.on_fault,
-            cache: introduction.cache(plugin_use).map_err(at)?.map(ResultCache::new),
+            cache: introduction.cache(plugin_use)?.map(ResultCache::new),
+            identity_sources: plugin_use.identity_sources.clone(),
             reads: introduction.reads,
             metrics: UseMetrics::default(),
         });
@@ -310,11 +311,22 @@ fn fingerprint(plugin_use: &PluginUse, component: &Digest, consent: Consent) -> 
     part(component);
     part(plugin_use.settings.to_string().as_bytes());
     // `Debug` hides the secrets' bytes, which follow by themselves.
-    let PluginUse { name, plugin, roles, isolation, grants, budget, cache, on_fault, .. } =
-        plugin_use;
+    let PluginUse {
+        name,
+        plugin,
+        roles,
+        isolation,
+        grants,
+        budget,
+        cache,
+        identity_sources,
+        on_fault,
+        ..
+    } = plugin_use;
     part(
         format!(
-            "{name} {plugin} {roles:?} {isolation:?} {grants:?} {budget:?} {cache:?} {on_fault:?} {consent:?}"
+            "{name} {plugin} {roles:?} {isolation:?} {grants:?} {budget:?} {cache:?} \
+             {identity_sources:?} {on_fault:?} {consent:?}"
         )
         .as_bytes(),
     );

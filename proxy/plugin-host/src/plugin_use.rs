@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use crossbeam_queue::ArrayQueue;
-use portcullis_config::{OnFault, Role};
+use portcullis_config::{IdentitySource, OnFault, Role};
 use portcullis_pipeline::{
     AuthorizerAnswer, CacheUse, Call, Grant, PluginFault, Reads, RequestOutcome, ResponseCall,
-    ResponseOutcome, Violation,
+    ResponseOutcome, Unidentified, Violation,
 };
 
 use crate::abi;
@@ -16,9 +16,10 @@ use crate::breaker::Breaker;
 use crate::call::Occupied;
 use crate::code_cache::Digest;
 use crate::engine::Engine;
+use crate::identity;
 use crate::instance::{Configured, Prepared, RoleAnswer, RoleCall};
 use crate::metrics::{DecisionKind, UseMetrics, UseReading};
-use crate::result_cache::{Key, NoGrant, ResultCache, key, under};
+use crate::result_cache::{Asking, NoGrant, ResultCache};
 use crate::shared::UseShared;
 use crate::slots::Slots;
 
@@ -42,8 +43,10 @@ pub(crate) struct LoadedUse {
     pub(crate) keeping: Keeping,
     /// What happens to the request when it faults.
     pub(crate) on_fault: OnFault,
-    /// Earlier grants, where they may be kept.
+    /// Earlier answers, where they may be kept.
     pub(crate) cache: Option<ResultCache>,
+    /// What a request must have for it to be asked.
+    pub(crate) identity_sources: Vec<IdentitySource>,
     /// What it did.
     pub(crate) metrics: UseMetrics,
 }
@@ -70,26 +73,36 @@ pub(crate) struct Keeping {
 }
 
 impl LoadedUse {
+    /// What a request lacks for the authorizer to be asked about it.
+    pub(crate) fn lacking(&self, call: Call<'_>) -> Option<Unidentified> {
+        let lacking = identity::check(&self.identity_sources, &call.view).err();
+        if lacking.is_some() {
+            self.metrics.decided(DecisionKind::Refused);
+        }
+        lacking
+    }
+
     /// Asks the authorizer, or finds its earlier answer.
     pub(crate) async fn authorize(&self, call: Call<'_>) -> AuthorizerAnswer {
-        // Read before the plugin finds anything, so that no grant is kept for longer.
+        // Read before the plugin consults anything, so that an answer made of what is
+        // out of date is not found later.
         let generation = self.shared.generation();
-        let request = self.request(&call, Role::Authorizer);
-        let time_ms = call.view.time_ms();
-        let (answer, use_) = match &self.cache {
-            None => (self.ask(request, time_ms).await, CacheUse::Called),
-            Some(cache) => {
-                let key = self.key(&request, generation);
-                match cache.get_or(key, time_ms, self.ask(request, time_ms)).await {
-                    Ok((grant, use_)) => (Ok((*grant).clone()), use_),
-                    Err(none) => (Err(none), CacheUse::Called),
-                }
+        let cached = self.cache.as_ref().and_then(|cache| {
+            let reads = self.reads(Role::Authorizer);
+            let argument = call.target.argument.as_deref();
+            Some((cache, cache.key(&call.view, Asking { reads, argument, generation })?))
+        });
+        let (answer, use_) = match cached {
+            None => (self.ask(call).await, CacheUse::Called),
+            Some((cache, key)) => {
+                let (answer, use_) = cache.get_or(key, call.view.time_ms(), self.ask(call)).await;
+                (answer.map(|grant| Grant::clone(&grant)), use_)
             }
         };
         self.metrics.decided(match (&answer, use_) {
-            (Ok(_), CacheUse::Hit) => DecisionKind::Cached,
+            (_, CacheUse::Hit) => DecisionKind::Cached,
             (Ok(_), CacheUse::Called) => DecisionKind::Allowed,
-            (Err(_), _) => DecisionKind::Refused,
+            (Err(_), CacheUse::Called) => DecisionKind::Refused,
         });
         match answer {
             Ok(grant) => Ok((Ok(grant), use_)),
@@ -98,13 +111,9 @@ impl LoadedUse {
         }
     }
 
-    /// The key of an answer: what the plugin is shown, and which keys are trusted.
-    fn key(&self, request: &Request, generation: u64) -> Key {
-        under(key(request, generation), self.shared.keys_generation())
-    }
-
-    async fn ask(&self, request: Request, time_ms: u64) -> Result<Grant, NoGrant> {
-        let answer = match self.call(RoleCall::Authorize(request), time_ms).await {
+    async fn ask(&self, call: Call<'_>) -> Result<Grant, NoGrant> {
+        let request = self.request(&call, Role::Authorizer);
+        let answer = match self.call(RoleCall::Authorize(request), call.view.time_ms()).await {
             Ok(RoleAnswer::Authorized(answer)) => {
                 abi::authorizer_answer(answer, self.shared.credentials())
             }

@@ -36,6 +36,18 @@ pub(crate) struct Opened {
     pub(crate) credentials: Option<Arc<dyn CredentialSource>>,
 }
 
+/// The versions of what a plugin consults in the host. No answer that was made under
+/// other ones is given again: something it relied on may have ceased to hold.
+///
+/// They are compared apart, as the one could fall where the other grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Generation {
+    /// Of the issuers' keys; grows when one is no longer trusted.
+    pub(crate) keys: u64,
+    /// Of the store of credentials; another one after every change.
+    pub(crate) credentials: u64,
+}
+
 impl UseShared {
     /// Shares these.
     pub(crate) fn new(name: &str, budget: Budget, clocks: Clocks, opened: Opened) -> Self {
@@ -50,12 +62,6 @@ impl UseShared {
     /// The keys of an issuer that is granted and was asked for.
     pub(crate) fn issuer(&self, name: &str) -> Option<&IssuerKeySet> {
         self.opened.issuers.get(name)
-    }
-
-    /// Grows when a key that it may have verified with is no longer trusted.
-    pub(crate) fn keys_generation(&self) -> u64 {
-        let issuers = self.opened.issuers.values();
-        issuers.fold(0, |sum, keys| sum.wrapping_add(keys.generation()))
     }
 
     /// The issuers of its tokens, with the keys it may use.
@@ -73,10 +79,12 @@ impl UseShared {
         self.opened.credentials.as_deref()
     }
 
-    /// A number that changes with what the plugin can find outside of the request: a
-    /// grant that was kept under another one is not given again.
-    pub(crate) fn generation(&self) -> u64 {
-        self.credentials().map_or(0, CredentialSource::version)
+    /// The versions of what it consults in the host, as they are now.
+    pub(crate) fn generation(&self) -> Generation {
+        Generation {
+            keys: self.issuers().fold(0, |sum, keys| sum.wrapping_add(keys.generation())),
+            credentials: self.credentials().map_or(0, CredentialSource::version),
+        }
     }
 
     /// What it remembers, if it may.

@@ -15,7 +15,7 @@ use pingora::tls::{
     ResolvesServerCert, RootCertStore, RusTlsError, ServerConfig, WebPkiClientVerifier,
     install_default_crypto_provider, version,
 };
-use portcullis_config::{CertificateFiles, ListenerTls, TlsVersion};
+use portcullis_config::{CertificateFiles, ClientCertificate, ListenerTls, TlsVersion};
 use rustls_pki_types::pem::{self, PemObject};
 use x509_parser::extensions::GeneralName;
 
@@ -88,7 +88,9 @@ pub(crate) fn acceptor(tls: &ListenerTls) -> Result<Acceptor, TlsProblem> {
     };
     let builder = ServerConfig::builder_with_protocol_versions(versions);
     let builder = match &tls.client_ca {
-        Some(path) => builder.with_client_cert_verifier(client_verifier(path)?),
+        Some(path) => {
+            builder.with_client_cert_verifier(client_verifier(path, tls.client_certificate)?)
+        }
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_cert_resolver(Arc::new(Certificates::read(&tls.certificates)?));
@@ -99,14 +101,21 @@ pub(crate) fn acceptor(tls: &ListenerTls) -> Result<Acceptor, TlsProblem> {
     Ok(Acceptor::from_server_config(Arc::new(config)))
 }
 
-fn client_verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsProblem> {
+fn client_verifier(
+    path: &Path,
+    shown: ClientCertificate,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsProblem> {
     let problem = |problem: String| TlsProblem::ClientCa { path: path.to_owned(), problem };
     let mut roots = RootCertStore::empty();
     for certificate in read_chain(path)? {
         roots.add(certificate).map_err(|error| problem(error.to_string()))?;
     }
-    let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
-    verifier.map_err(|error| problem(error.to_string()))
+    let verifier = WebPkiClientVerifier::builder(Arc::new(roots));
+    let verifier = match shown {
+        ClientCertificate::Require => verifier,
+        ClientCertificate::Request => verifier.allow_unauthenticated(),
+    };
+    verifier.build().map_err(|error| problem(error.to_string()))
 }
 
 /// The certificates of a listener, by the names they hold.

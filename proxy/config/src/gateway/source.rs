@@ -42,7 +42,7 @@ pub struct CacheRule {
 #[derive(Debug, Clone)]
 pub struct IdentitySource {
     /// The part of the request.
-    pub source: RequestPart,
+    pub part: RequestPart,
     /// What the whole of each of its values must match.
     pub matches: Option<Regex>,
 }

@@ -55,12 +55,16 @@ pub(super) fn identity_sources(
             Either::This(text) => (text, None),
             Either::That(table) => (&table.source, table.matches.as_ref()),
         };
-        let source = source(text, resolver)?;
+        let part = source(text, resolver)?;
+        if matches!(&part, RequestPart::Attribute(name) if name.starts_with("body:")) {
+            let message = "the body is not there yet when an identity is looked for";
+            resolver.problem(&text.place, message);
+        }
         let matches = match expression {
             Some(written) => Some(expression_of(written, resolver)?),
             None => None,
         };
-        Some(IdentitySource { source, matches })
+        Some(IdentitySource { part, matches })
     };
     all.filter_map(one).collect()
 }

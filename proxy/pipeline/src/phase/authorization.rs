@@ -14,7 +14,7 @@ use portcullis_config::{Authorization, Role, Use};
 use crate::incoming::Incoming;
 use crate::phase::hold::hold;
 use crate::phase::route::Routed;
-use crate::plugins::{Call, Denial, Grant, Identity, Plugins};
+use crate::plugins::{CacheUse, Call, Denial, Grant, Identity, Plugins};
 use crate::record::Asked;
 use crate::rejection::Rejection;
 use crate::view::{Subject, View};
@@ -67,13 +67,19 @@ impl<P: Plugins, I: Incoming> Asking<'_, P, I> {
     }
 
     async fn ask_one(&mut self, authorizer: &Use, identity: Option<&Identity>) -> Verdict {
+        let subject = Subject { identity, ..self.routed.subject() };
+        let plugin = self.plugins.name(authorizer.plugin);
+        let head = subject.as_received(self.incoming);
+        let call = Call { target: authorizer, view: View::of(&head) };
+        if let Some(lacking) = self.plugins.lacking(call) {
+            let asked = Asked { authorizer: plugin, cache: CacheUse::Called };
+            return Ok(Err(Denied { denial: Denial::Unidentified(lacking), by: Some(asked) }));
+        }
         let reads = self.plugins.reads(authorizer.plugin, Role::Authorizer);
         hold(reads, self.routed.route().body_limit, self.incoming).await?;
-        let subject = Subject { identity, ..self.routed.subject() };
         let parts = subject.as_received(self.incoming);
         let call = Call { target: authorizer, view: View::of(&parts) };
         let answer = self.plugins.authorize(call).await;
-        let plugin = self.plugins.name(authorizer.plugin);
         let (answer, cache) = match answer {
             Ok(answered) => answered,
             Err(fault) => return Err(Rejection::AuthorizerFault { plugin, fault }),
@@ -88,7 +94,7 @@ impl<P: Plugins, I: Incoming> Asking<'_, P, I> {
     async fn ask_any(&mut self, members: &[Authorization], identity: Option<&Identity>) -> Verdict {
         for member in members {
             match self.ask_member(member, identity).await? {
-                Err(Denied { denial: Denial::NotMine, .. }) => {}
+                Err(Denied { denial, .. }) if denial.is_not_mine() => {}
                 answer => return Ok(answer),
             }
         }

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use portcullis_config::{Access, Authorization, Role, Route};
 use portcullis_pipeline::{
     Answer, AuthorizerAnswer, BodyMode, CacheUse, Denial, Grant, Identity, PluginFault, Reason,
-    Value,
+    Unidentified, Value,
 };
 use portcullis_policy::Policy;
 
@@ -222,4 +222,26 @@ async fn the_record_says_whose_answers_were_kept() {
 
     let [asked] = &outcome.record.authorizers[..] else { panic!("one granted") };
     assert_eq!((asked.authorizer.as_str(), asked.cache), ("p1", CacheUse::Hit));
+}
+
+#[tokio::test]
+async fn a_request_without_identity_is_refused_before_its_body_is_held() {
+    let long = || Sent::new("POST", "/orders/7").body("a body that is too long");
+    let scripted = || {
+        Scripted::default()
+            .body(0, Role::Authorizer, BodyMode::Buffer(10))
+            .lacking(0, Unidentified::Missing)
+            .authorizer(1, |_| says(1, 'y'))
+    };
+
+    for authorization in [one(0), all([0, 1])] {
+        let pipeline = pipeline(behind(authorization), scripted());
+        let outcome = admit(&pipeline, long()).await;
+        assert_eq!(outcome.refusal(), (401, "unauthenticated"));
+        assert_eq!(outcome.record.authorizers[0].authorizer, "p0");
+        assert!(pipeline.plugins().asked().is_empty());
+    }
+    let pipeline = pipeline(behind(any([0, 1])), scripted());
+    admit(&pipeline, long()).await.forward();
+    assert_eq!(pipeline.plugins().asked(), [1]);
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use portcullis_config::{PluginUseId, Role};
 use portcullis_pipeline::{
     AuthorizerAnswer, BodyMode, CacheUse, Call, Denial, Grant, Identity, PluginFault, Plugins,
-    Reads, RequestOutcome, ResponseCall, ResponseOutcome, View, Violation,
+    Reads, RequestOutcome, ResponseCall, ResponseOutcome, Unidentified, View, Violation,
 };
 
 type Authorize = Box<dyn Fn(View<'_>) -> AuthorizerAnswer + Send + Sync>;
@@ -21,6 +21,7 @@ pub(crate) struct Scripted {
     reads: HashMap<(usize, Role), Reads>,
     nothing: Reads,
     skips: HashSet<usize>,
+    lacking: HashMap<usize, Unidentified>,
     authorizers: HashMap<usize, Authorize>,
     validators: HashMap<usize, Validate>,
     request_transforms: HashMap<usize, OnRequest>,
@@ -83,6 +84,11 @@ impl Scripted {
         self
     }
 
+    pub(crate) fn lacking(mut self, id: usize, lacking: Unidentified) -> Self {
+        self.lacking.insert(id, lacking);
+        self
+    }
+
     /// The plugins that were asked, in order.
     pub(crate) fn asked(&self) -> Vec<usize> {
         self.asked.lock().unwrap().clone()
@@ -105,6 +111,10 @@ impl Plugins for Scripted {
 
     fn skips_faults(&self, plugin: PluginUseId) -> bool {
         self.skips.contains(&plugin.0)
+    }
+
+    fn lacking(&self, call: Call<'_>) -> Option<Unidentified> {
+        self.lacking.get(&call.target.plugin.0).copied()
     }
 
     async fn authorize(&self, call: Call<'_>) -> AuthorizerAnswer {

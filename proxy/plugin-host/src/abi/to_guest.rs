@@ -1,6 +1,8 @@
 //! The pipeline's view of a request, as far as a plugin declared it, in the
 //! contract's records.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis_pipeline::{BodyMode, HeldBody, Reads, ResponseCall, Value, View};
 
@@ -70,21 +72,29 @@ fn parameters(query: Option<&str>, reads: &Reads) -> Vec<types::Parameter> {
         return Vec::new();
     }
     let declared = |name: &str| reads.all_parameters || reads.parameters.iter().any(|n| n == name);
-    query
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| types::Parameter { name: decode(name), value: decode(value) })
-        .filter(|parameter| declared(&parameter.name))
+    query_pairs(query)
+        .filter(|(name, _)| declared(name))
+        .map(|(name, value)| types::Parameter {
+            name: name.into_owned(),
+            value: value.into_owned(),
+        })
         .collect()
+}
+
+/// The parameters of a query, decoded, in the order received.
+pub(crate) fn query_pairs(
+    query: Option<&str>,
+) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.map(|(name, value)| (decode(name), decode(value)))
 }
 
 /// Decodes `%41` and `+` as forms do; what is no UTF-8 is kept as it stands, so that
 /// two different queries never look alike.
-fn decode(text: &str) -> String {
+fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -100,7 +110,7 @@ fn decode(text: &str) -> String {
         bytes.push(byte);
         rest = tail;
     }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+    String::from_utf8(bytes).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -110,14 +120,20 @@ fn hex(digit: u8) -> Option<u8> {
 fn attributes(view: &View<'_>, reads: &Reads) -> Vec<types::Attribute> {
     let mut selected = Vec::with_capacity(reads.attributes.len());
     for name in &reads.attributes {
-        if let Some(namespace) = name.strip_suffix(":*") {
-            let all = view.attributes_in(namespace);
-            selected.extend(all.into_iter().map(|(name, value)| attribute(name, value)));
-        } else if let Some(found) = view.attribute(name) {
-            selected.push(attribute(name.clone(), found));
-        }
+        each_attribute(view, name, |name, value| selected.push(attribute(name.to_owned(), value)));
     }
     selected
+}
+
+/// Hands over the attributes that a plan's name stands for: one, or a namespace.
+pub(crate) fn each_attribute(view: &View<'_>, name: &str, mut take: impl FnMut(&str, Value)) {
+    if let Some(namespace) = name.strip_suffix(":*") {
+        for (name, value) in view.attributes_in(namespace) {
+            take(&name, value);
+        }
+    } else if let Some(found) = view.attribute(name) {
+        take(name, found);
+    }
 }
 
 fn attribute(name: String, value: Value) -> types::Attribute {
@@ -136,6 +152,11 @@ pub(crate) fn value(value: Value) -> types::Value {
 }
 
 fn body(held: Option<&HeldBody>, mode: BodyMode) -> Option<types::Body> {
+    body_part(held, mode).map(|(bytes, complete)| types::Body { bytes: bytes.to_vec(), complete })
+}
+
+/// The part of a body that a mode shows, and whether it is the whole.
+pub(crate) fn body_part(held: Option<&HeldBody>, mode: BodyMode) -> Option<(&[u8], bool)> {
     let held = held?;
     let most = match mode {
         BodyMode::None => return None,
@@ -143,10 +164,7 @@ fn body(held: Option<&HeldBody>, mode: BodyMode) -> Option<types::Body> {
         BodyMode::Buffer(_) => usize::MAX,
     };
     let first = held.bytes.get(..most.min(held.bytes.len())).unwrap_or_default();
-    Some(types::Body {
-        bytes: first.to_vec(),
-        complete: held.complete && first.len() == held.bytes.len(),
-    })
+    Some((first, held.complete && first.len() == held.bytes.len()))
 }
 
 #[cfg(test)]

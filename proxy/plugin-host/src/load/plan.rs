@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderName;
-use portcullis_config::{Grants, HttpGrant, Origin, PluginUse, Role};
+use portcullis_config::{CacheRule, Diagnostic, Grants, HttpGrant, Origin, PluginUse, Role};
 use portcullis_pipeline::{BodyMode, Reads};
 use serde_json::Value;
 
@@ -15,6 +14,7 @@ use crate::abi::exports::lifecycle;
 use crate::capability::{HttpClient, Issuers, covers};
 use crate::component_source::ComponentOrigin;
 use crate::inspect::{CREDENTIALS, HTTP, KEYVALUE, Surface};
+use crate::request_part;
 use crate::shared::Opened;
 use crate::state::Spent;
 
@@ -161,12 +161,28 @@ impl Introduction {
         Ok(Some(Arc::new(client)))
     }
 
-    /// How long grants may be kept.
-    pub(crate) fn cache(&self, plugin_use: &PluginUse) -> Result<Option<Duration>, LoadProblem> {
-        match plugin_use.cache {
-            Some(_) if !self.cacheable => Err(LoadProblem::NotCacheable),
-            life => Ok(life),
+    /// How answers may be kept, if the plugin lets them and reads what they go by.
+    pub(crate) fn cache<'a>(
+        &self,
+        plugin_use: &'a PluginUse,
+    ) -> Result<Option<&'a CacheRule>, Vec<Diagnostic>> {
+        let Some(rule) = &plugin_use.cache else { return Ok(None) };
+        if !self.cacheable {
+            return Err(vec![LoadProblem::NotCacheable.diagnostic(plugin_use)]);
         }
+        let reads = self.reads.iter().find(|(role, _)| *role == Role::Authorizer);
+        let unread = rule.by.iter().zip(&plugin_use.cache_by_places).filter(|(part, _)| {
+            reads.is_some_and(|(_, reads)| !request_part::is_read(part, reads))
+        });
+        let problems: Vec<Diagnostic> = unread
+            .map(|(part, place)| {
+                let (part, plugin) = (request_part::written(part), &plugin_use.plugin);
+                let message = format!("plugin `{plugin}` does not read `{part}`");
+                let help = "answers can differ only by what the plugin reads";
+                Diagnostic::at(place, message).with_help(help)
+            })
+            .collect();
+        if problems.is_empty() { Ok(Some(rule)) } else { Err(problems) }
     }
 }
 

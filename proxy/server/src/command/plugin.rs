@@ -55,6 +55,8 @@ fn standalone(plugin: &str, roles: Vec<Role>, settings: serde_json::Value) -> Pl
         grants: Grants::default(),
         budget: Budget::default(),
         cache: None,
+        cache_by_places: Vec::new(),
+        identity_sources: Vec::new(),
         on_fault: OnFault::Deny,
     }
 }

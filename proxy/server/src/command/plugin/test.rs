@@ -257,6 +257,7 @@ fn judge(expected: &Expected, outcome: &Outcome) -> anyhow::Result<()> {
         (Expected::Deny { kind, code }, Outcome::Authorized(Err(denial))) => {
             let (denied, reason) = match denial {
                 Denial::NotMine => ("not-mine", None),
+                Denial::Unidentified(lacking) => ("not-mine", Some(lacking.code())),
                 Denial::Unauthenticated(reason) => ("unauthenticated", Some(reason.code.as_str())),
                 Denial::Forbidden(reason) => ("forbidden", Some(reason.code.as_str())),
                 Denial::Respond(_) => ("respond", None),

@@ -1,0 +1,137 @@
+//! Parts of a request that tell callers apart, and their values.
+
+use std::borrow::Cow;
+
+use http::header::COOKIE;
+use portcullis_config::RequestPart;
+use portcullis_pipeline::{Reads, Value, View};
+
+use crate::abi;
+
+/// Hands over each value a request has of a part, in the order received.
+pub(crate) fn each_value(part: &RequestPart, view: &View<'_>, mut take: impl FnMut(&[u8])) {
+    match part {
+        RequestPart::Header(name) => {
+            view.headers().get_all(name).iter().for_each(|value| take(value.as_bytes()));
+        }
+        RequestPart::Query(name) => {
+            for (found, value) in abi::query_pairs(view.query()) {
+                if found == name.as_str() {
+                    take(value.as_bytes());
+                }
+            }
+        }
+        RequestPart::Cookie(name) => {
+            for header in view.headers().get_all(COOKIE) {
+                cookies(header.as_bytes(), name.as_bytes()).for_each(&mut take);
+            }
+        }
+        RequestPart::Attribute(name) => {
+            if let Some(value) = view.attribute(name) {
+                each_of(&value, take);
+            }
+        }
+        RequestPart::Path => take(view.path().as_bytes()),
+        RequestPart::Method => take(view.method().as_bytes()),
+        RequestPart::Host => take(view.authority().as_bytes()),
+        RequestPart::ClientAddress => take(view.client().to_string().as_bytes()),
+    }
+}
+
+/// Whether each request has a value of this part.
+pub(crate) fn is_certain(part: &RequestPart) -> bool {
+    match part {
+        RequestPart::Path
+        | RequestPart::Method
+        | RequestPart::Host
+        | RequestPart::ClientAddress => true,
+        RequestPart::Header(_)
+        | RequestPart::Query(_)
+        | RequestPart::Cookie(_)
+        | RequestPart::Attribute(_) => false,
+    }
+}
+
+/// Whether a role that reads this is shown the part.
+pub(crate) fn is_read(part: &RequestPart, reads: &Reads) -> bool {
+    match part {
+        RequestPart::Header(name) => reads.all_headers || reads.headers.contains(name),
+        RequestPart::Cookie(_) => reads.all_headers || reads.headers.contains(&COOKIE),
+        RequestPart::Query(name) => reads.all_parameters || reads.parameters.contains(name),
+        RequestPart::Attribute(name) => reads.attributes.iter().any(|read| {
+            let namespace = read.strip_suffix('*').filter(|namespace| namespace.ends_with(':'));
+            read == name || namespace.is_some_and(|namespace| name.starts_with(namespace))
+        }),
+        certain => is_certain(certain),
+    }
+}
+
+/// What the configuration calls a part.
+pub(crate) fn written(part: &RequestPart) -> Cow<'static, str> {
+    match part {
+        RequestPart::Header(name) => format!("header:{name}").into(),
+        RequestPart::Query(name) => format!("query:{name}").into(),
+        RequestPart::Cookie(name) => format!("cookie:{name}").into(),
+        RequestPart::Attribute(name) => format!("attribute:{name}").into(),
+        RequestPart::Path => "path".into(),
+        RequestPart::Method => "method".into(),
+        RequestPart::Host => "host".into(),
+        RequestPart::ClientAddress => "client-address".into(),
+    }
+}
+
+/// The values of the cookies of a name (RFC 6265 §4.2.1), as they stand.
+fn cookies<'a>(header: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    header.split(|byte| *byte == b';').filter_map(move |pair| {
+        let pair = pair.trim_ascii();
+        let after = pair.strip_prefix(name)?.trim_ascii_start();
+        after.strip_prefix(b"=").map(<[u8]>::trim_ascii)
+    })
+}
+
+fn each_of(value: &Value, mut take: impl FnMut(&[u8])) {
+    match value {
+        Value::Text(text) => take(text.as_bytes()),
+        Value::Integer(number) => take(number.to_string().as_bytes()),
+        Value::Boolean(truth) => take(truth.to_string().as_bytes()),
+        Value::Texts(texts) => texts.iter().for_each(|text| take(text.as_bytes())),
+        Value::Bytes(bytes) => take(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(header: &str, expected: &[&str]) {
+        let found: Vec<&[u8]> = cookies(header.as_bytes(), b"session").collect();
+        let expected: Vec<&[u8]> = expected.iter().map(|value| value.as_bytes()).collect();
+        assert_eq!(found, expected, "{header}");
+    }
+
+    #[test]
+    fn cookies_are_found_by_their_whole_name() {
+        check("session=a", &["a"]);
+        check("x=1; session=a; y=2", &["a"]);
+        check("sessions=a; xsession=b; session", &[]);
+        check("session=a;session = b=c ; session=", &["a", "b=c", ""]);
+    }
+
+    #[test]
+    fn parts_are_read_by_name_or_with_their_kind() {
+        let reads = Reads {
+            headers: vec![COOKIE],
+            parameters: vec!["q".to_owned()],
+            attributes: vec!["route:id".to_owned(), "path:*".to_owned()],
+            ..Reads::default()
+        };
+        let attribute = |name: &str| RequestPart::Attribute(name.to_owned());
+        let read = |part: RequestPart| is_read(&part, &reads);
+        assert!(read(RequestPart::Cookie("s".to_owned())) && read(RequestPart::Path));
+        assert!(read(RequestPart::Query("q".to_owned())));
+        assert!(read(attribute("route:id")) && read(attribute("path:x")));
+        assert!(!read(RequestPart::Header(http::header::AUTHORIZATION)));
+        assert!(!read(RequestPart::Query("p".to_owned())));
+        assert!(!read(attribute("route:api")) && !read(attribute("paths:x")));
+    }
+}
