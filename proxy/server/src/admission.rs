@@ -94,7 +94,7 @@ async fn refuse_head(
 ) -> Result<bool> {
     account.record.decision = Some(failure::head_decision(fault));
     let id = arrival::request_id(account.id);
-    *exchange = Exchange::Answered(account);
+    *exchange = Exchange::Answered(Box::new(account));
     respond::respond(client, &failure::head_answer(fault, &id), &id, Connection::Close).await?;
     Ok(true)
 }
@@ -148,7 +148,7 @@ async fn answer_with(
     exchange: &mut Exchange,
 ) -> Result<bool> {
     let id = arrival::request_id(account.id);
-    *exchange = Exchange::Answered(account);
+    *exchange = Exchange::Answered(Box::new(account));
     respond::respond(client, answer, &id, Connection::Keep).await?;
     Ok(true)
 }

@@ -24,7 +24,7 @@ pub(crate) enum Exchange {
     /// Its request has not been decided yet.
     Arriving,
     /// The gateway answered.
-    Answered(Account),
+    Answered(Box<Account>),
     /// The upstream will answer.
     Forwarding(Box<Forwarded>),
 }

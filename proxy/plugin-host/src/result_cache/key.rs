@@ -204,7 +204,7 @@ mod tests {
 
         fn all(self) -> Key {
             let reads = Reads { all_headers: true, ..Reads::default() };
-            self.digested(&reads, |view, asking| of_all(view, asking))
+            self.digested(&reads, of_all)
         }
 
         fn by(self, parts: &[RequestPart]) -> Option<Key> {
