@@ -181,6 +181,7 @@ mod tests {
             PluginFault::Memory,
             PluginFault::Output { limit: 1 },
             PluginFault::BadAnswer(String::new()),
+            PluginFault::Unavailable(String::new()),
             PluginFault::Busy,
             PluginFault::BreakerOpen,
             PluginFault::Start(String::new()),
