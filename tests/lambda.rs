@@ -77,7 +77,6 @@ const SHOP: &str = r#"
     [authorizers.lambda]
     plugin = "lambda"
     isolation = "reuse"
-    cache = "1h"
     SETTINGS
     BUDGET
 
@@ -136,8 +135,9 @@ fn decisions(gateway: &Gateway, decision: &str) -> f64 {
 #[test]
 fn a_token_authorizer_in_javascript_decides_as_on_lambda() {
     let orders = Upstream::start();
-    let settings =
-        r#"settings = { type = "TOKEN", identity_validation_expression = "Bearer [a-z-]+" }"#;
+    let settings = r#"
+        cache = { life = "1h", by = ["header:authorization"] }
+        settings = { type = "TOKEN", identity_validation_expression = "Bearer [a-z-]+" }"#;
     let gateway = start(&orders, &lambda_in_javascript(TOKEN), settings);
     let ask = |method, token| verdict(&gateway, method, &[("authorization", token)]);
 
@@ -147,8 +147,10 @@ fn a_token_authorizer_in_javascript_decides_as_on_lambda() {
         let headers = [("authorization", "Bearer reader-token")];
         assert_eq!(gateway.get("/orders/7", &headers).status, 200);
     }
-    assert_eq!(decisions(&gateway, "cached"), 1.0);
+    // The answer about one token is kept for every method, and its policy asked each time.
+    assert_eq!(decisions(&gateway, "cached"), 2.0);
     assert_eq!(ask("PUT", "Bearer reader-token"), refused(403, "policy-denied"));
+    assert_eq!(decisions(&gateway, "cached"), 3.0);
     assert_eq!(ask("GET", "Bearer blocked-token"), refused(403, "policy-explicit-deny"));
     assert_eq!(ask("GET", "Bearer unknown-token"), refused(401, "unauthorized"));
     assert_eq!(ask("GET", "Basic dG9rZW4"), refused(401, "identity-mismatch"));
