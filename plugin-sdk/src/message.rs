@@ -84,6 +84,15 @@ impl Request {
         named(&self.headers, name)
     }
 
+    /// Every value of a cookie (RFC 6265, section 4.2), in the order received; HTTP/2 may
+    /// spread cookies over several fields.
+    pub fn cookies_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let pairs = self.headers_all("cookie").flat_map(|field| field.split(|byte| *byte == b';'));
+        pairs.filter_map(move |pair| {
+            pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+        })
+    }
+
     /// The token of `Authorization: Bearer` (RFC 6750); none where the header is
     /// missing, repeated, or of another scheme or form.
     pub fn bearer_token(&self) -> Option<&str> {

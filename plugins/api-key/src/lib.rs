@@ -168,11 +168,7 @@ impl Place {
         match self {
             Self::Header(name) => only(request.headers_all(name)),
             Self::Query(name) => only(request.parameters_all(name).map(str::as_bytes)),
-            Self::Cookie(name) => {
-                let cookies =
-                    request.headers_all("cookie").flat_map(|line| line.split(is_semicolon));
-                only(cookies.filter_map(|cookie| value_of(cookie.trim_ascii(), name)))
-            }
+            Self::Cookie(name) => only(request.cookies_all(name)),
             Self::Authorizer => {
                 let values = request.attributes.iter().filter(|it| it.name == USAGE_KEY);
                 only(values.map(|it| match &it.value {
@@ -183,15 +179,6 @@ impl Place {
             }
         }
     }
-}
-
-fn is_semicolon(byte: &u8) -> bool {
-    *byte == b';'
-}
-
-/// The value of a cookie of this name (RFC 6265 section 4.2.1).
-fn value_of<'a>(cookie: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    cookie.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }
 
 fn only<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Found<'a> {

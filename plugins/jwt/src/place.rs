@@ -83,20 +83,13 @@ fn after_scheme(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
 }
 
-/// The one cookie of this name (RFC 6265, section 4.2); HTTP/2 may spread cookies over
-/// several fields.
+/// The one cookie of this name; another cookie's strange bytes are no reason to refuse it.
 fn cookie<'r>(request: &'r Request, name: &str) -> Result<Option<&'r str>, Refusal> {
     let mut found = None;
-    for field in request.headers_all("cookie") {
-        // Another cookie's strange bytes are no reason to refuse this one.
-        for pair in field.split(|byte| *byte == b';') {
-            let pair = pair.trim_ascii();
-            let Some(value) = pair.strip_prefix(name.as_bytes()) else { continue };
-            let Some(value) = value.strip_prefix(b"=") else { continue };
-            let value = std::str::from_utf8(value).map_err(|_| Refusal::MalformedToken)?;
-            if found.replace(value).is_some() {
-                return Err(Refusal::AmbiguousToken);
-            }
+    for value in request.cookies_all(name) {
+        let value = std::str::from_utf8(value).map_err(|_| Refusal::MalformedToken)?;
+        if found.replace(value).is_some() {
+            return Err(Refusal::AmbiguousToken);
         }
     }
     Ok(found)

@@ -25,7 +25,7 @@ mod source;
 mod tls;
 
 pub(crate) use access::same_to_upstreams;
-pub use access::{Access, Authorization, IdentityHeader, Scopes};
+pub use access::{Access, Authorization, IdentityHeader, RESERVED_HEADERS, Scopes};
 pub use grants::{
     Grants, HttpGrant, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, Origin, OriginHost,
     SecretGrant,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use portcullis_config::RESERVED_HEADERS;
 
 use crate::admitted::Outgoing;
 
@@ -58,34 +59,14 @@ pub enum EditProblem {
     BodyNotBuffered,
 }
 
-/// Names that only the gateway writes: framing, hop-by-hop (RFC 9110 §7.6.1), the
-/// route's host, and what tells the upstream where the request came from.
-const RESERVED: [&str; 15] = [
-    "connection",
-    "content-length",
-    "expect",
-    "forwarded",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-request-id",
-];
-
 /// Whether only the gateway writes this name.
 pub(crate) fn is_reserved(name: &HeaderName) -> bool {
-    RESERVED.contains(&name.as_str())
+    RESERVED_HEADERS.contains(&name.as_str())
 }
 
 /// What a plugin may say of these headers.
 pub(crate) fn without_reserved(mut headers: HeaderMap) -> HeaderMap {
-    for name in RESERVED {
+    for name in RESERVED_HEADERS {
         headers.remove(name);
     }
     headers

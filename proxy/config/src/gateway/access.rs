@@ -73,6 +73,26 @@ impl IdentityHeader {
     }
 }
 
+/// Names of header fields that only the gateway writes: framing, hop-by-hop (RFC 9110
+/// §7.6.1), the route's host, and what tells the upstream where the request came from.
+pub const RESERVED_HEADERS: [&str; 15] = [
+    "connection",
+    "content-length",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+
 /// Whether an upstream that turns header names into variables, as CGI does (RFC 3875
 /// §4.1.18), may mix two up: in practice `_`, `-` and other marks become the same.
 pub(crate) fn same_to_upstreams(one: &str, other: &str) -> bool {

@@ -6,31 +6,11 @@ use http::HeaderName;
 
 use super::Resolver;
 use crate::document::{self, Text};
-use crate::gateway::{IdentityHeader, Scopes, same_to_upstreams};
+use crate::gateway::{IdentityHeader, RESERVED_HEADERS, Scopes, same_to_upstreams};
 use crate::read::{Either, Named, Written};
 
-/// Names that frame a message, belong to one connection (RFC 9110 §7.6.1), or that the
-/// gateway sets by itself.
-const RESERVED: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "forwarded",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-request-id",
-];
+/// Names that are about the connection to this gateway, beside those that only it writes.
+const CONNECTION: [&str; 3] = ["http2-settings", "proxy-authenticate", "proxy-authorization"];
 
 /// Namespaces whose attributes a header can be set from.
 const NAMESPACES: &[&str] = &["identity", "path", "request", "tls"];
@@ -70,7 +50,8 @@ pub(super) fn headers(written: &Named<Text>, resolver: &mut Resolver<'_>) -> Arc
             resolver.problem(&entry.place, format!("`{}` is no header", entry.name));
             continue;
         };
-        if RESERVED.iter().any(|reserved| same_to_upstreams(reserved, name.as_str())) {
+        let mut reserved = RESERVED_HEADERS.iter().chain(&CONNECTION);
+        if reserved.any(|reserved| same_to_upstreams(reserved, name.as_str())) {
             let message = format!("header `{name}` is the gateway's own to write");
             resolver.problem(&entry.place, message);
         }
