@@ -18,7 +18,7 @@ use crate::meter::median;
 use crate::nginx::Nginx;
 use crate::site::{Config, Site, door};
 use crate::table::Table;
-use crate::wrk::{self, Load};
+use crate::wrk::{self, Load, Request};
 
 /// Connections that ask for the other route.
 const CONNECTIONS: usize = 4;
@@ -48,7 +48,7 @@ pub(crate) fn measure(effort: Effort) -> Result<()> {
     let site = site(upstream.address)?;
     let gateway = Gateway::start(&site)?;
     gateway.wait_for_images(6)?;
-    wrk::load(gateway.address, "/healthy", 1)?;
+    wrk::load(gateway.address, &Request::with_key("/healthy"), 1)?;
     let mut rounds: BTreeMap<&str, Vec<Round>> = BTreeMap::new();
     for _ in 0..effort.rounds.min(3) {
         for (name, path, status) in CASES {
@@ -89,7 +89,7 @@ fn beside(address: SocketAddr, path: &str, status: u16, seconds: u64) -> Result<
         let ask = || ask(address, path, status, &over);
         let askers: Vec<ScopedJoinHandle<Result<u64>>> =
             (0..CONNECTIONS).map(|_| scope.spawn(ask)).collect();
-        let load = wrk::load(address, "/healthy", seconds);
+        let load = wrk::load(address, &Request::with_key("/healthy"), seconds);
         over.store(true, Ordering::Relaxed);
         let mut asked = 0;
         for asker in askers {

@@ -1,24 +1,28 @@
 //! Measures the gateway: beside others in one run, and part by part.
 //!
 //! ```text
-//! wrk ─▶ nginx | bare Pingora | Portcullis ─▶ nginx        proxy, faults
-//! this process ─▶ Portcullis ─▶ nginx                      memory, start
-//! this process ─▶ RouteTable | PluginHost                  routes, plugin, sigv4
+//! wrk ─▶ nginx | bare Pingora | Envoy | Portcullis ─▶ nginx   proxy, jwt, faults
+//! this process ─▶ Portcullis ─▶ nginx                         memory, start
+//! this process ─▶ RouteTable | PluginHost                     routes, plugin, jwt, sigv4
 //! ```
 //!
 //! Prints tables in Markdown; `README.md` says how to read them. Knows the gateway's
 //! command line, configuration and metrics; knows its crates only to time them.
 
 mod client;
+mod envoy;
 mod gateway;
 mod meter;
 mod nginx;
 mod process;
+mod side_by_side;
 mod site;
 mod table;
+mod token;
 mod wrk;
 
 mod faults;
+mod jwt;
 mod memory;
 mod plugin;
 mod proxy;
@@ -39,10 +43,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Measurement = fn(Effort) -> Result<()>;
 
 /// The measurements, in the order a whole run takes them.
-const MEASUREMENTS: [(&str, Measurement); 7] = [
+const MEASUREMENTS: [(&str, Measurement); 8] = [
     ("proxy", proxy::measure),
     ("routes", routes::measure),
     ("plugin", plugin::measure),
+    ("jwt", jwt::measure),
     ("sigv4", sigv4::measure),
     ("start", start::measure),
     ("memory", memory::measure),

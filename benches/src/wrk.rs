@@ -25,13 +25,33 @@ pub(crate) struct Load {
     pub(crate) failures: u64,
 }
 
+/// What every connection asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    path: String,
+    /// A header's line.
+    header: String,
+}
+
+impl Request {
+    /// A request with the key that the authorizers know.
+    pub(crate) fn with_key(path: &str) -> Self {
+        Self { path: path.to_owned(), header: format!("x-api-key: {KEY}") }
+    }
+
+    /// A request with a bearer token.
+    pub(crate) fn with_token(path: &str, token: &str) -> Self {
+        Self { path: path.to_owned(), header: format!("authorization: Bearer {token}") }
+    }
+}
+
 /// Sends requests for `seconds`, each connection its next as soon as it has an answer.
-pub(crate) fn load(address: SocketAddr, path: &str, seconds: u64) -> Result<Load> {
+pub(crate) fn load(address: SocketAddr, request: &Request, seconds: u64) -> Result<Load> {
     let output = Command::new("wrk")
         .args(["--threads", "1", "--latency", "--timeout", "5s"])
         .args(["--connections", &CONNECTIONS.to_string(), "--duration", &format!("{seconds}s")])
-        .args(["--header", &format!("x-api-key: {KEY}")])
-        .arg(format!("http://{address}{path}"))
+        .args(["--header", &request.header])
+        .arg(format!("http://{address}{}", request.path))
         .output()
         .context("wrk")?;
     let text = String::from_utf8_lossy(&output.stdout);

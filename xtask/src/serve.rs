@@ -40,7 +40,7 @@ const LINES: [(&str, &str, &[&str], &str); 3] = [
 /// Builds, starts and shows the quickstart.
 pub(crate) fn serve(until: Until) -> Outcome {
     let started = Instant::now();
-    setup::wasm_target()?;
+    setup::build_tools()?;
     let what =
         "building the gateway and its built-in plugins (minutes the first time, then seconds)";
     run(what, cargo().args(["build", "--package", "portcullis"]))?;

@@ -8,8 +8,14 @@ use crate::step::{Outcome, cargo, output, run, target_dir};
 const TARGET: &str = "wasm32-wasip2";
 const CARGO_DENY: &str = "0.20.2";
 
+/// Installs what the crates that build C need, and the target that components are built for.
+pub(crate) fn build_tools() -> Outcome {
+    debian(&[("cc", "gcc"), ("make", "make"), ("cmake", "cmake")])?;
+    wasm_target()
+}
+
 /// Installs the target that components are built for.
-pub(crate) fn wasm_target() -> Outcome {
+fn wasm_target() -> Outcome {
     let libraries =
         output(Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]));
     if libraries.is_ok_and(|path| PathBuf::from(path.trim()).is_dir()) {

@@ -5,7 +5,7 @@ use crate::{clients, setup};
 
 /// Checks everything.
 pub(crate) fn test() -> Outcome {
-    setup::wasm_target()?;
+    setup::build_tools()?;
     clients::clients()?;
     run("formatting", cargo().args(["fmt", "--all", "--check"]))?;
     let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
