@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_plugin_sdk::http::{Request, Response};
-use portcullis_plugin_sdk::{Grant, Plan, SettingsError, log, secrets};
+use portcullis_plugin_sdk::{Grant, Plan, Request as Incoming, SettingsError, log, secrets};
 
 use crate::json::{Json, Object};
 use crate::refusal::Refusal;
@@ -59,12 +59,12 @@ impl Introspection {
         plan.calls_origin(&self.origin).asks_secret(&self.client_secret)
     }
 
-    /// Asks about a token, and judges the answer at a time in milliseconds since 1970.
+    /// Asks about the token of a request, and judges the answer.
     pub(crate) fn admit(
         &self,
         token: &str,
         policy: &Policy,
-        now_ms: u64,
+        request: &Incoming,
     ) -> Result<Grant, Refusal> {
         // RFC 6750, section 2.1: what has another character is nobody's token.
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
@@ -83,7 +83,8 @@ impl Introspection {
         if kind.is_some_and(|kind| !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"))) {
             return Err(Refusal::WrongType);
         }
-        let expires_at = self.rules.judge(&claims, policy, now_ms)?;
+        let expires_at = self.rules.judge(&claims, policy, request.time)?;
+        policy.binding.check(&claims, request)?;
         policy.grant(&claims, expires_at)
     }
 

@@ -29,7 +29,9 @@ pub(crate) enum Json<'a> {
     Text(Cow<'a, str>),
     /// A list of scalars.
     List(Vec<Json<'a>>),
-    /// An object, or a list with more than scalars in it.
+    /// An object of nothing but texts.
+    Texts(Vec<(Cow<'a, str>, Cow<'a, str>)>),
+    /// Another object, or a list with more than scalars in it.
     Deep,
 }
 
@@ -187,7 +189,7 @@ impl<'de> Visitor<'de> for Any {
             if elements.len() == MOST {
                 return Err(A::Error::custom("too many elements"));
             }
-            deep |= matches!(element, Json::List(_) | Json::Deep);
+            deep |= matches!(element, Json::List(_) | Json::Texts(_) | Json::Deep);
             elements.push(element);
         }
         Ok(if deep { Json::Deep } else { Json::List(elements) })
@@ -195,15 +197,22 @@ impl<'de> Visitor<'de> for Any {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let inside = self.inside()?;
-        let mut names: Vec<Cow<'de, str>> = Vec::new();
+        let mut members: Vec<(Cow<'de, str>, Cow<'de, str>)> = Vec::new();
+        let mut deep = false;
         while let Some(name) = map.next_key_seed(Name)? {
-            if names.len() == MOST || names.contains(&name) {
+            if members.len() == MOST || members.iter().any(|(other, _)| *other == name) {
                 return Err(A::Error::custom("a repeated member, or too many"));
             }
-            names.push(name);
-            map.next_value_seed(inside)?;
+            let value = match map.next_value_seed(inside)? {
+                Json::Text(text) => text,
+                _ => {
+                    deep = true;
+                    Cow::Borrowed("")
+                }
+            };
+            members.push((name, value));
         }
-        Ok(Json::Deep)
+        Ok(if deep { Json::Deep } else { Json::Texts(members) })
     }
 }
 
@@ -226,6 +235,11 @@ mod tests {
             Some(&Json::List(vec![Json::Integer(1), Json::Text("y".into())]))
         );
         assert_eq!(object.get("c"), Some(&Json::Deep));
+        let bound = Object::read(br#"{"a":{"x5t#S256":"y","b":""},"b":{"c":1},"d":[{"e":"f"}]}"#);
+        let bound = bound.unwrap();
+        let texts = vec![("x5t#S256".into(), "y".into()), ("b".into(), "".into())];
+        assert_eq!(bound.get("a"), Some(&Json::Texts(texts)));
+        assert_eq!((bound.get("b"), bound.get("d")), (Some(&Json::Deep), Some(&Json::Deep)));
         assert_eq!(object.get("e"), Some(&Json::Number(1.5)));
         assert_eq!(object.get("f").and_then(Json::text), Some("\n"));
         assert_eq!(object.get("g"), None);

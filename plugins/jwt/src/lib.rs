@@ -10,6 +10,7 @@
 //! token is bad. The keys are the host's: this plugin never sees one.
 
 mod algorithm;
+mod binding;
 mod introspection;
 mod issuer;
 mod json;
@@ -23,6 +24,7 @@ use portcullis_plugin_sdk::{
     Authorizer, Denial, Grant, Plan, Plugin, Request, SettingsError, export,
 };
 
+use crate::binding::Binding;
 use crate::introspection::{Introspection, is_opaque};
 use crate::issuer::Issuer;
 use crate::json::{Json, Object};
@@ -91,6 +93,7 @@ impl TryFrom<Settings> for Jwt {
             scope_claims: settings.scope_claims,
             principal: settings.principal,
             attributes: settings.attributes,
+            binding: Binding::written(settings.certificate_bound),
         };
         Ok(Self { places, max_bytes: settings.max_bytes, issuers, introspection, policy })
     }
@@ -110,14 +113,15 @@ impl Plugin for Jwt {
     fn plan(&self) -> Plan {
         let plan = self.places.iter().fold(Plan::new(), |plan, place| place.reads(plan));
         let plan = self.issuers.iter().fold(plan, |plan, issuer| issuer.asks(plan));
-        self.introspection.iter().fold(plan, |plan, server| server.asks(plan)).cacheable()
+        let plan = self.introspection.iter().fold(plan, |plan, server| server.asks(plan));
+        self.policy.binding.reads(plan).cacheable()
     }
 }
 
 impl Authorizer for Jwt {
     fn authorize(&self, request: &Request) -> Result<Grant, Denial> {
         let token = self.token(request)?.ok_or(Denial::NotMine)?;
-        Ok(self.admit(token, request.time)?)
+        Ok(self.admit(token, request)?)
     }
 }
 
@@ -128,15 +132,15 @@ impl Jwt {
         found.map(Result::transpose).find_map(|found| found).transpose()
     }
 
-    /// Judges a token at a time, in milliseconds since 1970.
-    fn admit(&self, token: &str, now_ms: u64) -> Result<Grant, Refusal> {
+    /// Judges a token of a request.
+    fn admit(&self, token: &str, request: &Request) -> Result<Grant, Refusal> {
         if token.len() > self.max_bytes {
             return Err(Refusal::TokenTooLong);
         }
         if let Some(server) = &self.introspection
             && is_opaque(token)
         {
-            return server.admit(token, &self.policy, now_ms);
+            return server.admit(token, &self.policy, request);
         }
         let parts = take_apart(token)?;
         let header = Header::read(&parts.header)?;
@@ -146,7 +150,8 @@ impl Jwt {
         let issuer = self.issuers.iter().find(|issuer| issuer.name == name);
         let issuer = issuer.ok_or(Refusal::UnknownIssuer)?;
         issuer.check(&header)?;
-        let expires_at = issuer.rules.judge(&claims, &self.policy, now_ms)?;
+        let expires_at = issuer.rules.judge(&claims, &self.policy, request.time)?;
+        self.policy.binding.check(&claims, request)?;
         issuer.verify(&header, &parts)?;
         self.policy.grant(&claims, expires_at)
     }

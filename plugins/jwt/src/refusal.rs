@@ -66,6 +66,14 @@ refusals! {
     TooOld = "too-old",
     /// A claim is not what `claims` wants.
     ClaimMismatch = "claim-mismatch",
+    /// `cnf` binds to something that is not understood here.
+    UnknownBinding = "unknown-binding",
+    /// Tokens must be bound to a certificate, and this one is not.
+    NotBound = "not-bound",
+    /// Bound to a certificate, and the client showed none.
+    NoCertificate = "no-certificate",
+    /// Bound to another certificate than the client showed.
+    WrongCertificate = "wrong-certificate",
     /// The claim of `principal` is absent or no text.
     NoPrincipal = "no-principal",
     /// The issuer has no such key.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use portcullis_plugin_sdk::{Attribute, Grant, SettingsError, Value};
 
+use crate::binding::Binding;
 use crate::json::{Json, Object};
 use crate::refusal::Refusal;
 use crate::settings::{Scalar, Texts, Wanted};
@@ -27,6 +28,8 @@ pub(crate) struct Policy {
     pub(crate) principal: String,
     /// The claims that become attributes; all where absent.
     pub(crate) attributes: Option<Vec<String>>,
+    /// When tokens must be bound to the client's certificate.
+    pub(crate) binding: Binding,
 }
 
 /// What one issuer's tokens must say.
@@ -221,6 +224,6 @@ fn value(claim: &Json<'_>) -> Option<Value> {
         Json::Integer(value) => Value::Integer(*value),
         Json::Number(value) => Value::Text(value.to_string()),
         Json::List(_) => Value::Texts(claim.texts()?.into_iter().map(str::to_owned).collect()),
-        Json::Null | Json::Deep => return None,
+        Json::Null | Json::Texts(_) | Json::Deep => return None,
     })
 }

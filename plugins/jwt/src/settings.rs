@@ -57,6 +57,9 @@ pub(crate) struct Settings {
     /// The claim that names the caller.
     #[serde(default = "principal")]
     pub(crate) principal: String,
+    /// Whether tokens must be bound to the client's certificate (RFC 8705, `cnf.x5t#S256`).
+    /// Where absent, those that say so must be; `false` leaves it to another party.
+    pub(crate) certificate_bound: Option<bool>,
     /// The claims that become attributes `identity:claim.NAME`; where absent, all that
     /// are scalars or lists of texts.
     pub(crate) attributes: Option<Vec<String>>,

@@ -1,5 +1,6 @@
 //! The plugin as its host calls it, with doubles of the host.
 
+mod binding;
 mod hostile;
 mod introspection;
 mod settings;
