@@ -9,6 +9,7 @@ mod budgets;
 mod caching;
 mod capabilities;
 mod cli;
+mod client_certificates;
 mod clients;
 mod composition;
 mod credentials;

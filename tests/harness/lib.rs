@@ -22,7 +22,7 @@ mod site;
 mod upstream;
 mod wire;
 
-pub use certificates::{Authority, Issued, trusting};
+pub use certificates::{Authority, Issued, Named, Tls, resumes, trusting, trusting_only};
 pub use client::Client;
 pub use clients::{Service, node, python, said};
 pub use eventually::{eventually, eventually_within};

@@ -17,8 +17,16 @@ mod tests {
     #[test]
     fn every_plugin_beside_this_crate_is_a_component() {
         let names: Vec<&str> = components().iter().map(|(name, _)| *name).collect();
-        let shipped =
-            ["api-key", "api-token", "ext-authz", "forward-auth", "headers", "iam", "jwt"];
+        let shipped = [
+            "api-key",
+            "api-token",
+            "client-certificate",
+            "ext-authz",
+            "forward-auth",
+            "headers",
+            "iam",
+            "jwt",
+        ];
         assert_eq!(names, shipped);
         for (name, bytes) in components() {
             // The preamble of the component layer, not of a core module.

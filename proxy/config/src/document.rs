@@ -178,6 +178,9 @@ table! {
         /// Certificates that client certificates must chain to; none are asked for where
         /// absent.
         client_ca: Option<FilePath>,
+        /// Lists of the client certificates that are taken back (CRLs), as PEM. They must be
+        /// current, and there must be one of each authority below `client_ca`'s own.
+        client_crl: Option<FilePath>,
         /// Whether clients must show a certificate (`"require"`, the default where
         /// `client_ca` is set) or may come without one (`"request"`).
         client_certificate: Option<Written<ClientCertificate>>,

@@ -36,7 +36,7 @@ impl Surroundings for Variables {
 
 fn whole() -> (tempfile::TempDir, Gateway) {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["cert.pem", "key.pem", "other.pem", "other-key.pem", "ca.pem"] {
+    for name in ["cert.pem", "key.pem", "other.pem", "other-key.pem", "ca.pem", "crl.pem"] {
         std::fs::write(folder.path().join(name), "").unwrap();
     }
     std::fs::write(folder.path().join("secret"), "bytes\n").unwrap();
@@ -94,6 +94,7 @@ fn listeners_are_as_written() {
     assert_eq!(tls.certificates[0].certificate, folder.path().join("cert.pem"));
     assert_eq!(tls.certificates[1].key, folder.path().join("other-key.pem"));
     assert_eq!(tls.client_ca, Some(folder.path().join("ca.pem")));
+    assert_eq!(tls.client_crl, Some(folder.path().join("crl.pem")));
     assert_eq!(tls.client_certificate, ClientCertificate::Request);
     assert_eq!((tls.minimum, tls.http2), (TlsVersion::V1_3, false));
     assert_eq!((plain.address.port(), plain.redirect_to_https), (8080, Some(8443)));

@@ -1,9 +1,12 @@
 //! The request as it arrives: the port behind which the connection stands.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
+
+use crate::client_certificate::ClientCertificate;
 
 /// A request whose head has been read and whose body may still be on its way.
 pub trait Incoming: Send {
@@ -84,6 +87,6 @@ pub struct Arrival {
 pub struct TlsFacts {
     /// The protocol version, such as `TLSv1.3`.
     pub version: String,
-    /// SHA-256 of the client's certificate, where it showed one.
-    pub client_certificate_sha256: Option<Vec<u8>>,
+    /// The client's certificate, where it showed one.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
 }

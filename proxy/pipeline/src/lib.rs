@@ -12,6 +12,7 @@
 //! function of its arguments, and is tested without a gateway.
 
 mod admitted;
+mod client_certificate;
 mod edit;
 mod incoming;
 mod phase;
@@ -24,6 +25,7 @@ mod route_table;
 mod view;
 
 pub use admitted::{Admitted, Answer, Forward, Outgoing};
+pub use client_certificate::{AlternativeNames, ClientCertificate};
 pub use edit::{
     BodyAccess, EditProblem, RequestEdit, ResponseEdit, apply_to_request, apply_to_response,
 };

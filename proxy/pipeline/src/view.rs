@@ -7,10 +7,14 @@ use http::HeaderMap;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 
+use crate::client_certificate::ClientCertificate;
 use crate::incoming::{Arrival, HeldBody, Incoming};
 use crate::phase::canonical::CanonicalPath;
 use crate::plugins::{Identity, Value};
 use crate::route_table::ServedRoute;
+
+/// What the names of a client certificate's facts begin with, within `tls:`.
+const CERTIFICATE: &str = "client-certificate.";
 
 /// A request as plugins may see it. Cheap to copy.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +135,7 @@ impl<'a> View<'a> {
             ("request", "arn") => self.arn().map(Value::Text),
             ("client", "address") => Some(Value::Text(self.client().to_string())),
             ("tls", "version") => self.parts.arrival.tls.as_ref().map(|tls| text(&tls.version)),
-            ("tls", "client-certificate.sha256") => self.client_certificate(),
+            ("tls", name) => self.certificate_fact(name.strip_prefix(CERTIFICATE)?),
             ("body", "sha256") => self.body_digest(),
             ("identity", "principal") => {
                 self.parts.identity.map(|identity| text(&identity.principal))
@@ -153,7 +157,7 @@ impl<'a> View<'a> {
             "api" => vec!["name".into()],
             "request" => vec!["id".into(), "arn".into()],
             "client" => vec!["address".into()],
-            "tls" => vec!["version".into(), "client-certificate.sha256".into()],
+            "tls" => tls_names(),
             "body" => vec!["sha256".into()],
             "identity" => self.identity_names(),
             _ => Vec::new(),
@@ -193,14 +197,20 @@ impl<'a> View<'a> {
         names
     }
 
-    fn client_certificate(&self) -> Option<Value> {
-        self.parts.arrival.tls.as_ref()?.client_certificate_sha256.clone().map(Value::Bytes)
+    fn certificate_fact(&self, name: &str) -> Option<Value> {
+        self.parts.arrival.tls.as_ref()?.client_certificate.as_ref()?.fact(name)
     }
 
     fn body_digest(&self) -> Option<Value> {
         let body = self.parts.body.filter(|body| body.complete)?;
         Some(Value::Bytes(Sha256::digest(&body.bytes).to_vec()))
     }
+}
+
+/// What every TLS session may have. The certificate itself is told only by its name.
+fn tls_names() -> Vec<String> {
+    let facts = ClientCertificate::FACTS.iter().map(|fact| [CERTIFICATE, fact].concat());
+    std::iter::once("version".to_owned()).chain(facts).collect()
 }
 
 impl RouteFacts<'_> {

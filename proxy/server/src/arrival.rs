@@ -9,6 +9,7 @@ use pingora::protocols::Digest;
 use pingora::protocols::http::ServerSession;
 use portcullis_pipeline::{Arrival, Scheme, TlsFacts};
 
+use crate::client_certificate;
 use crate::strict_head::{self, HeadFault};
 
 /// Whether the peer of a connection is a proxy whose headers are believed.
@@ -108,8 +109,8 @@ fn forwarded_scheme(headers: &HeaderMap) -> Option<Scheme> {
 
 fn tls_facts(digest: &Digest) -> Option<TlsFacts> {
     let tls = digest.ssl_digest.as_ref()?;
-    let certificate = Some(&tls.cert_digest).filter(|digest| !digest.is_empty()).cloned();
-    Some(TlsFacts { version: tls_version(&tls.version), client_certificate_sha256: certificate })
+    let client_certificate = client_certificate::of(tls).cloned();
+    Some(TlsFacts { version: tls_version(&tls.version), client_certificate })
 }
 
 /// The version as OpenSSL and most logs write it; rustls writes `TLSv1_3`.

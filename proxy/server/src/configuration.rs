@@ -194,7 +194,7 @@ fn files_of(gateway: &Gateway) -> BTreeSet<PathBuf> {
         gateway.listeners.iter().filter_map(|listener: &Listener| listener.tls.as_ref());
     let listeners = listeners.flat_map(|tls| {
         let pairs = tls.certificates.iter().flat_map(|files| [&files.certificate, &files.key]);
-        pairs.chain(&tls.client_ca)
+        pairs.chain(&tls.client_ca).chain(&tls.client_crl)
     });
     let upstreams = gateway.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref());
     let upstreams = upstreams.flat_map(|tls| {

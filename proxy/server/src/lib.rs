@@ -13,6 +13,7 @@
 mod admin;
 mod admission;
 mod arrival;
+mod client_certificate;
 pub mod configuration;
 mod credentials;
 mod current;

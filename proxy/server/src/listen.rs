@@ -11,11 +11,14 @@ use pingora::apps::ServerApp;
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::Stream;
 use pingora::protocols::l4::stream::Stream as TcpStream;
+use pingora::protocols::tls::server::handshake_with_callback;
 use pingora::server::{Fds, ListenFds, ShutdownWatch};
 use pingora::services::listening::Service;
 use portcullis_config::Listener;
 use tokio::time::timeout;
 
+use crate::arrival;
+use crate::client_certificate::{self, ReadWhenComplete};
 use crate::guarded_stream::GuardedStream;
 use crate::shared::Shared;
 use crate::telemetry::ConnectionFault;
@@ -131,8 +134,11 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Front<A> {
 /// Makes a TLS connection of a plain one.
 async fn secure(stream: Stream, acceptor: &Acceptor) -> Option<Stream> {
     let tcp = stream.into_any().downcast::<TcpStream>().ok()?;
-    match acceptor.tls_handshake(*tcp).await {
-        Ok(stream) => Some(Box::new(stream)),
+    match handshake_with_callback(acceptor, *tcp, &ReadWhenComplete).await {
+        Ok(stream) => {
+            let digest = stream.ssl_digest()?;
+            client_certificate::holds(&digest, arrival::now_ms()).then(|| Box::new(stream) as _)
+        }
         Err(error) => {
             tracing::debug!("TLS handshake: {error}");
             None

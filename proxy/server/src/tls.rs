@@ -16,8 +16,12 @@ use pingora::tls::{
     install_default_crypto_provider, version,
 };
 use portcullis_config::{CertificateFiles, ClientCertificate, ListenerTls, TlsVersion};
+use rustls::server::VerifierBuilderError;
+use rustls_pki_types::CertificateRevocationListDer;
 use rustls_pki_types::pem::{self, PemObject};
 use x509_parser::extensions::GeneralName;
+
+use crate::client_certificate::ReadableCertificates;
 
 /// Why a listener's TLS cannot be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +53,17 @@ pub enum TlsProblem {
     /// The client CA cannot be used.
     #[error("the client CA `{}`: {problem}", .path.display())]
     ClientCa {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// A file holds no list of revoked certificates.
+    #[error("`{}` holds no certificate revocation list", .0.display())]
+    NoClientCrl(PathBuf),
+    /// A list of revoked certificates cannot be used.
+    #[error("the revocation list `{}`: {problem}", .path.display())]
+    ClientCrl {
         /// Its file.
         path: PathBuf,
         /// Why.
@@ -88,9 +103,7 @@ pub(crate) fn acceptor(tls: &ListenerTls) -> Result<Acceptor, TlsProblem> {
     };
     let builder = ServerConfig::builder_with_protocol_versions(versions);
     let builder = match &tls.client_ca {
-        Some(path) => {
-            builder.with_client_cert_verifier(client_verifier(path, tls.client_certificate)?)
-        }
+        Some(ca) => builder.with_client_cert_verifier(client_verifier(tls, ca)?),
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_cert_resolver(Arc::new(Certificates::read(&tls.certificates)?));
@@ -102,20 +115,36 @@ pub(crate) fn acceptor(tls: &ListenerTls) -> Result<Acceptor, TlsProblem> {
 }
 
 fn client_verifier(
-    path: &Path,
-    shown: ClientCertificate,
+    tls: &ListenerTls,
+    ca: &Path,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsProblem> {
-    let problem = |problem: String| TlsProblem::ClientCa { path: path.to_owned(), problem };
+    let problem = |problem: String| TlsProblem::ClientCa { path: ca.to_owned(), problem };
     let mut roots = RootCertStore::empty();
-    for certificate in read_chain(path)? {
+    for certificate in read_chain(ca)? {
         roots.add(certificate).map_err(|error| problem(error.to_string()))?;
     }
-    let verifier = WebPkiClientVerifier::builder(Arc::new(roots));
-    let verifier = match shown {
-        ClientCertificate::Require => verifier,
-        ClientCertificate::Request => verifier.allow_unauthenticated(),
-    };
-    verifier.build().map_err(|error| problem(error.to_string()))
+    let mut verifier = WebPkiClientVerifier::builder(Arc::new(roots));
+    if tls.client_certificate == ClientCertificate::Request {
+        verifier = verifier.allow_unauthenticated();
+    }
+    if let Some(path) = &tls.client_crl {
+        verifier = verifier.with_crls(read_revocations(path)?).enforce_revocation_expiration();
+    }
+    let verifier = verifier.build().map_err(|error| match (error, &tls.client_crl) {
+        (VerifierBuilderError::InvalidCrl(error), Some(path)) => {
+            TlsProblem::ClientCrl { path: path.clone(), problem: format!("{error:?}") }
+        }
+        (error, _) => problem(error.to_string()),
+    })?;
+    Ok(Arc::new(ReadableCertificates(verifier)))
+}
+
+/// The lists of certificates that are taken back.
+fn read_revocations(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsProblem> {
+    let unreadable = |problem| TlsProblem::Unreadable { path: path.to_owned(), problem };
+    let lists = CertificateRevocationListDer::pem_file_iter(path).map_err(unreadable)?;
+    let lists = lists.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    if lists.is_empty() { Err(TlsProblem::NoClientCrl(path.to_owned())) } else { Ok(lists) }
 }
 
 /// The certificates of a listener, by the names they hold.

@@ -10,6 +10,8 @@ pub struct ListenerTls {
     pub certificates: Vec<CertificateFiles>,
     /// Certificates that client certificates must chain to; `None` asks for none.
     pub client_ca: Option<PathBuf>,
+    /// Lists of client certificates that are taken back.
+    pub client_crl: Option<PathBuf>,
     /// Whether a client must show one, where there is a `client_ca`.
     pub client_certificate: ClientCertificate,
     /// Whether TLS 1.2 is refused.

@@ -72,12 +72,17 @@ fn tls(written: &document::ListenerTls, resolver: &mut Resolver<'_>) -> Listener
         let message = "no client certificate is asked for without a `client_ca` to check it";
         resolver.problem_with_help(&word.place, message, "set `client_ca`, or remove this");
     }
+    if let (Some(file), None) = (&written.client_crl, &written.client_ca) {
+        let message = "no client certificate is checked without a `client_ca`";
+        resolver.problem_with_help(&file.place, message, "set `client_ca`, or remove this");
+    }
     ListenerTls {
         certificates,
         client_certificate: match written.client_certificate.as_ref().map(|word| word.value) {
             Some(document::ClientCertificate::Request) => ClientCertificate::Request,
             Some(document::ClientCertificate::Require) | None => ClientCertificate::Require,
         },
+        client_crl: written.client_crl.as_ref().map(|file| files::existing(file, resolver)),
         client_ca: written.client_ca.as_ref().map(|file| files::existing(file, resolver)),
         minimum: match written.minimum {
             document::TlsVersion::V1_2 => TlsVersion::V1_2,

@@ -1,5 +1,7 @@
 //! Request headers that tell the upstream who calls, and that no client can write.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis_config::IdentityHeader;
 
@@ -48,6 +50,10 @@ fn text(attribute: &str, value: Value) -> Option<String> {
         }
         Value::Bytes(bytes) if attribute.ends_with("sha256") => {
             Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        }
+        // As RFC 9440 wants it of a certificate.
+        Value::Bytes(bytes) if attribute.ends_with(".der") => {
+            Some(format!(":{}:", STANDARD.encode(bytes)))
         }
         Value::Bytes(_) => None,
     }
