@@ -7,11 +7,13 @@ use crate::read::{Either, Named, Number, Size, Time, TimeOrZero, Written, table,
 
 mod api;
 mod composition;
+mod cors;
 mod plugin_use;
 mod upstream;
 
 pub(crate) use api::{Api, OneOrMany, Respond, Rewrite, Route, Scopes, Use};
 pub(crate) use composition::{Composable, Composition};
+pub(crate) use cors::Cors;
 pub(crate) use plugin_use::{
     Budget, Cache, Grants, HttpGrant, IdentitySource, Isolation, IsolationWord, Issuer, OnFault,
     PluginUse, Secret,

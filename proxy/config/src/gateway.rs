@@ -18,6 +18,7 @@ use crate::path::PathPattern;
 use crate::secret::Secret;
 
 mod access;
+mod cors;
 mod grants;
 mod origin;
 mod resource;
@@ -26,6 +27,7 @@ mod tls;
 
 pub(crate) use access::same_to_upstreams;
 pub use access::{Access, Authorization, IdentityHeader, RESERVED_HEADERS, Scopes};
+pub use cors::{AllowedHeaders, AllowedOrigins, Cors, OriginPattern, OriginSet};
 pub use grants::{
     Grants, HttpGrant, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, Origin, OriginHost,
     SecretGrant,
@@ -334,6 +336,8 @@ pub struct Api {
     pub base_path: String,
     /// What policies know it by, and its own.
     pub resource: Arc<ApiResource>,
+    /// What pages of other origins may do where no route is; `None` leaves CORS alone.
+    pub cors: Option<Arc<Cors>>,
     /// Its routes.
     pub routes: Vec<Route>,
 }
@@ -368,6 +372,8 @@ pub struct Route {
     pub request_transforms: Vec<Use>,
     /// Rewrites on the way down, in order.
     pub response_transforms: Vec<Use>,
+    /// What pages of other origins may do; `None` leaves CORS to the upstream.
+    pub cors: Option<Arc<Cors>>,
     /// Who answers.
     pub integration: Integration,
     /// Bytes a request body may have.

@@ -12,6 +12,7 @@ use crate::surroundings::Surroundings;
 mod address;
 mod api;
 mod authorization;
+mod cors;
 mod files;
 mod grants;
 mod identity;

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_config::{
-    Access, AccessLog, Authorization, Balance, CacheRule, ClientCertificate, Gateway, HashKey,
-    HostPattern, HostRewrite, IdentityHeader, Integration, Isolation, IssuerGrant, IssuerKeys,
-    KeyTimes, KeyValueGrant, OnFault, Origin, OriginHost, PathRewrite, PluginUseId, Process,
-    RequestPart, Role, RouteMatch, Scopes, Surroundings, TlsVersion, UpstreamProtocol, Use, load,
-    parse, parse_within, reference, schema,
+    Access, AccessLog, AllowedHeaders, AllowedOrigins, Authorization, Balance, CacheRule,
+    ClientCertificate, Gateway, HashKey, HostPattern, HostRewrite, IdentityHeader, Integration,
+    Isolation, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, OnFault, Origin, OriginHost,
+    PathRewrite, PluginUseId, Process, RequestPart, Role, RouteMatch, Scopes, Surroundings,
+    TlsVersion, UpstreamProtocol, Use, load, parse, parse_within, reference, schema,
 };
 
 /// The files of a folder, and the variable `HMAC`.
@@ -327,6 +327,28 @@ fn what_callers_need_and_upstreams_learn_is_as_written() {
     assert_eq!(post.identity_headers[..], []);
     assert_eq!(default.identity_headers[..], [header("x-key", "identity:usage-key")]);
     assert_eq!(gateway.apis[1].routes[0].scopes, None);
+}
+
+#[test]
+fn what_pages_of_other_origins_may_do_is_as_written() {
+    let (_folder, gateway) = whole();
+
+    let [api, other] = &gateway.apis[..] else { panic!("two apis") };
+    let cors = api.cors.as_deref().unwrap();
+    assert!(cors.origins.allow("https://app.example.com") && cors.origins.allow("null"));
+    assert!(cors.origins.allow("https://a.example.org") && !cors.origins.allow("https://a"));
+    let methods = cors.methods.as_ref().unwrap().iter().map(|method| method.as_str());
+    assert_eq!(methods.collect::<Vec<_>>(), ["GET", "POST"]);
+    let AllowedHeaders::These(headers) = &cors.headers else { panic!("some headers") };
+    assert_eq!(headers, &["authorization", "x-a"]);
+    assert_eq!(cors.expose.as_ref().unwrap(), "x-request-id, etag");
+    assert_eq!((cors.credentials, cors.max_age), (true, Some(seconds(600))));
+    assert_eq!(api.routes[0].cors.as_deref(), Some(cors));
+    assert_eq!(api.routes[1].cors, None);
+    let open = other.routes[1].cors.as_deref().unwrap();
+    assert_eq!((&open.origins, &open.headers), (&AllowedOrigins::Any, &AllowedHeaders::Any));
+    assert_eq!((open.expose.as_ref().unwrap().as_bytes(), &open.methods), (&b"*"[..], &None));
+    assert_eq!((&other.cors, &other.routes[0].cors), (&None, &None));
 }
 
 #[test]

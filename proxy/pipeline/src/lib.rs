@@ -3,7 +3,7 @@
 //! answer.
 //!
 //! ```text
-//!            receive ─▶ route ─▶ authorize ─▶ validate ─▶ transform_request ─▶ upstream
+//! preflight ◀─ receive ─▶ route ─▶ authorize ─▶ validate ─▶ transform_request ─▶ upstream
 //! client ◀──────────────────────────────────────────── transform_response ◀──┘
 //! ```
 //!
@@ -13,6 +13,7 @@
 
 mod admitted;
 mod client_certificate;
+mod cors;
 mod edit;
 mod incoming;
 mod phase;
@@ -22,10 +23,12 @@ mod policy;
 mod record;
 mod rejection;
 mod route_table;
+mod vary;
 mod view;
 
 pub use admitted::{Admitted, Answer, Forward, Outgoing};
 pub use client_certificate::{AlternativeNames, ClientCertificate};
+pub use cors::CorsReply;
 pub use edit::{
     BodyAccess, EditProblem, RequestEdit, ResponseEdit, apply_to_request, apply_to_response,
 };
@@ -37,6 +40,7 @@ pub use plugins::{
     Reads, Reason, RequestOutcome, ResponseCall, ResponseOutcome, Unidentified, Value, Violation,
 };
 pub use record::{Asked, Decision, DecisionKind, Record};
-pub use rejection::{MalformedRequest, PolicySide, Rejection, UpstreamFailure};
+pub use rejection::{MalformedRequest, PolicySide, PreflightProblem, Rejection, UpstreamFailure};
 pub use route_table::{NotFound, RouteId, RouteTable, ServedRoute};
+pub use vary::vary;
 pub use view::{RouteFacts, View, ViewParts};

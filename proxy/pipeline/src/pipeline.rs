@@ -7,6 +7,7 @@ use portcullis_config::{Api, Role, Route};
 use crate::admitted::{Admitted, Answer, Forward};
 use crate::incoming::{Arrival, HeldBody, Incoming};
 use crate::phase::authorize::authorize;
+use crate::phase::preflight::preflight;
 use crate::phase::receive::receive;
 use crate::phase::route::route;
 use crate::phase::transform_request::transform_request;
@@ -84,7 +85,10 @@ impl<P: Plugins> Pipeline<P> {
         let admitted = self.decide(arrival, incoming, record).await;
         record.decision =
             admitted.as_ref().err().map(Rejection::decision).or(record.decision.take());
-        admitted
+        match admitted {
+            Ok(Admitted::Answer(answer)) => Ok(Admitted::Answer(record.completed(answer))),
+            other => other,
+        }
     }
 
     /// Each phase consumes what the phase before it proved, so their order is checked
@@ -96,6 +100,9 @@ impl<P: Plugins> Pipeline<P> {
         record: &mut Record,
     ) -> Result<Admitted, Rejection> {
         let request = receive(arrival, incoming)?;
+        if let Some(answer) = preflight(&request, &self.routes, incoming, record)? {
+            return Ok(Admitted::Answer(answer));
+        }
         let request = route(request, &self.routes, incoming, record)?;
         let request = authorize(request, &self.plugins, incoming, record).await?;
         let request = validate(request, &self.plugins, incoming, record).await?;
@@ -127,7 +134,20 @@ impl<P: Plugins> Pipeline<P> {
             let answered = transform_response(request, response, body, &self.plugins, record).await;
             record.decision =
                 answered.as_ref().err().map(Rejection::decision).or(record.decision.take());
-            answered
+            answered.map(|answered| completed(answered, record))
+        }
+    }
+}
+
+/// What became of a response, with what all answers of its exchange carry.
+fn completed(answered: Answered, record: &Record) -> Answered {
+    match answered {
+        Answered::Replaced(answer) => Answered::Replaced(record.completed(answer)),
+        Answered::Edited { status, mut headers, body } => {
+            if let Some(cors) = &record.cors {
+                cors.apply(&mut headers);
+            }
+            Answered::Edited { status, headers, body }
         }
     }
 }

@@ -1,8 +1,11 @@
-//! What one exchange leaves for logs and metrics: plain data.
+//! What one exchange leaves for its answer, for logs and metrics: plain data.
 
 use std::sync::Arc;
 
+use crate::admitted::Answer;
+use crate::cors::CorsReply;
 use crate::plugins::CacheUse;
+use crate::rejection::Rejection;
 use crate::route_table::ServedRoute;
 
 /// What the pipeline learnt of one exchange, filled as it went.
@@ -19,6 +22,23 @@ pub struct Record {
     pub authorizers: Vec<Asked>,
     /// Plugins that faulted and were skipped by policy: use name and fault code.
     pub skipped: Vec<(String, &'static str)>,
+    /// What CORS adds to whatever the client receives.
+    pub cors: Option<CorsReply>,
+}
+
+impl Record {
+    /// What the client receives for a rejection of this exchange.
+    pub fn refusal(&self, rejection: &Rejection, request_id: &str) -> Answer {
+        self.completed(rejection.answer(request_id))
+    }
+
+    /// An answer of the gateway's own with what all answers of this exchange carry.
+    pub(crate) fn completed(&self, mut answer: Answer) -> Answer {
+        if let Some(cors) = &self.cors {
+            cors.apply(&mut answer.headers);
+        }
+        answer
+    }
 }
 
 /// An authorizer that answered.

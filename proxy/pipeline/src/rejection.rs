@@ -29,6 +29,9 @@ pub enum Rejection {
     /// Routes of this path have only these methods.
     #[error("the path is served with other methods only")]
     MethodNotAllowed(Vec<Method>),
+    /// A page of another origin may not make the request it asks about.
+    #[error("preflight: {0}")]
+    Preflight(#[from] PreflightProblem),
     /// The body is longer than its route or a plugin of it takes.
     #[error("the body has more than {limit} bytes")]
     BodyTooLarge {
@@ -72,6 +75,20 @@ pub enum Rejection {
     /// The upstream did not answer.
     #[error("upstream: {0}")]
     Upstream(#[from] UpstreamFailure),
+}
+
+/// Why a page of another origin may not make the request it asks about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PreflightProblem {
+    /// The origin is not among those allowed.
+    #[error("the origin `{0}` is not allowed")]
+    Origin(String),
+    /// The path is not served with the method, or pages may not use it.
+    #[error("the method `{0}` is not allowed")]
+    Method(Method),
+    /// Pages may not set the header.
+    #[error("the header `{0}` is not allowed")]
+    Header(String),
 }
 
 /// Whose policy speaks.
@@ -146,6 +163,7 @@ impl Rejection {
                 Denial::NotMine | Denial::Unidentified(_) | Denial::Unauthenticated(_),
             ) => StatusCode::UNAUTHORIZED,
             Self::Denied(Denial::Forbidden(_))
+            | Self::Preflight(_)
             | Self::PolicyDenied
             | Self::PolicyExplicitDeny(_)
             | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
@@ -163,6 +181,7 @@ impl Rejection {
             Self::Malformed(problem) => problem.code(),
             Self::NoSuchRoute => "no-such-route",
             Self::MethodNotAllowed(_) => "method-not-allowed",
+            Self::Preflight(_) => "preflight-refused",
             Self::BodyTooLarge { .. } => "body-too-large",
             Self::Body(BodyFault::TimedOut) => "body-timeout",
             Self::Body(BodyFault::Broken) => "client-closed",
@@ -189,6 +208,7 @@ impl Rejection {
             }
             Self::Denied(Denial::Unidentified(lacking)) => Some(lacking.code().to_owned()),
             Self::Denied(denial) => denial_reason(denial).map(|reason| reason.code.clone()),
+            Self::Preflight(problem) => Some(problem.code().to_owned()),
             Self::Malformed(_)
             | Self::NoSuchRoute
             | Self::MethodNotAllowed(_)
@@ -245,6 +265,7 @@ impl Rejection {
             }
             Self::Malformed(_)
             | Self::NoSuchRoute
+            | Self::Preflight(_)
             | Self::BodyTooLarge { .. }
             | Self::Body(_)
             | Self::AuthorizerFault { .. }
@@ -268,6 +289,16 @@ impl MalformedRequest {
             Self::SeveralHosts => "ambiguous-host",
             Self::BadHost => "bad-host",
             Self::Framing => "ambiguous-framing",
+        }
+    }
+}
+
+impl PreflightProblem {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Origin(_) => "origin-not-allowed",
+            Self::Method(_) => "method-not-allowed",
+            Self::Header(_) => "header-not-allowed",
         }
     }
 }

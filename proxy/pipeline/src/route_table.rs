@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::Method;
-use portcullis_config::{Api, HostPattern, RouteMatch, Segment};
+use portcullis_config::{Api, Cors, HostPattern, RouteMatch, Segment};
 
 use crate::phase::canonical::CanonicalPath;
 use crate::route_table::trie::Trie;
@@ -74,6 +74,12 @@ impl RouteTable {
         for served in &routes {
             table.add(served, HostTable::add_root);
         }
+        // Of APIs with the same base path, what one says of CORS is better than nothing.
+        let (with, without): (Vec<_>, Vec<_>) =
+            routes.iter().partition(|served| served.api_cors.is_some());
+        for served in with.into_iter().chain(without) {
+            table.add(served, HostTable::add_base);
+        }
         table.routes = routes;
         table
     }
@@ -89,6 +95,30 @@ impl RouteTable {
         let table = self.host_table(host);
         let found = table.find(method, path).and_then(|id| self.routes.get(id.0));
         found.cloned().ok_or_else(|| table.why_not(path))
+    }
+
+    /// What pages of other origins may do where no route serves a request: as the API says
+    /// whose base path is the longest before the path.
+    pub(crate) fn cors(&self, host: &str, path: &CanonicalPath) -> Option<&Arc<Cors>> {
+        let id = self.host_table(host).bases.longest_prefix(path)?;
+        self.routes.get(id.0)?.api_cors.as_ref()
+    }
+
+    /// The methods that routes name and that such a route serves the path with, sorted.
+    pub(crate) fn methods(
+        &self,
+        host: &str,
+        path: &CanonicalPath,
+        is_such: impl Fn(&ServedRoute) -> bool,
+    ) -> Vec<Method> {
+        let table = self.host_table(host);
+        let serves = |method: &&Method| {
+            let found = table.find(method, path).and_then(|id| self.routes.get(id.0));
+            found.is_some_and(|served| is_such(served))
+        };
+        let mut methods: Vec<Method> = table.by_method.keys().filter(serves).cloned().collect();
+        methods.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        methods
     }
 
     /// Every route: by API, then path, then method, `$default` last.
@@ -129,6 +159,8 @@ struct HostTable {
     by_method: HashMap<Method, Trie>,
     any_method: Trie,
     defaults: Trie,
+    /// A route of each API, by base path.
+    bases: Trie,
 }
 
 impl HostTable {
@@ -139,6 +171,10 @@ impl HostTable {
             }
             RouteMatch::Default => self.defaults.insert_prefix(&served.base_path, served.id),
         }
+    }
+
+    fn add_base(&mut self, served: &ServedRoute) {
+        self.bases.insert_prefix(&served.base_path, served.id);
     }
 
     /// Lets the route of an API's root answer the base path itself too, as AWS does: what

@@ -135,7 +135,7 @@ async fn decide(
         Err(rejection) => {
             drop(running);
             account.record.decision = Some(rejection.decision());
-            let answer = rejection.answer(&arrival::request_id(account.id));
+            let answer = account.record.refusal(&rejection, &arrival::request_id(account.id));
             Box::pin(answer_with(client, account, &answer, exchange)).await
         }
     }
@@ -247,7 +247,10 @@ pub(crate) async fn fail(
         Failure::ClientGone => (failure::client_gone(error), 0),
         Failure::Rejected(rejection) => {
             if is_open {
-                let answer = rejection.answer(&id);
+                let answer = match exchange.account() {
+                    Some(account) => account.record.refusal(&rejection, &id),
+                    None => rejection.answer(&id),
+                };
                 let client = &mut session.downstream_session;
                 if let Err(error) = respond::respond(client, &answer, &id, Connection::Close).await
                 {

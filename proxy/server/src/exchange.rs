@@ -229,6 +229,10 @@ impl Forwarded {
         for (name, value) in &self.forward.response_headers {
             head.append_header(name.clone(), value.clone())?;
         }
+        // Where somebody judges the response, the record is theirs, and so is this.
+        if let Some(cors) = &self.account.record.cors {
+            forwarding::set_cors(head, cors)?;
+        }
         head.insert_header(crate::respond::REQUEST_ID, self.forward.arrival.id.as_str())
     }
 

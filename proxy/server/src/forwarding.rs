@@ -4,10 +4,10 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, OrErr, Result};
 use portcullis_config::{HostRewrite, UpstreamProtocol};
-use portcullis_pipeline::{Forward, Outgoing};
+use portcullis_pipeline::{CorsReply, Forward, Outgoing};
 
 use crate::arrival::Peer;
 use crate::respond::REQUEST_ID;
@@ -279,7 +279,7 @@ static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Takes what concerned the upstream's connection off a response.
-pub(crate) fn strip_response(head: &mut pingora::http::ResponseHeader) {
+pub(crate) fn strip_response(head: &mut ResponseHeader) {
     // The version is each connection's own (RFC 9110 §2.5).
     if head.version == Version::HTTP_10 {
         head.set_version(Version::HTTP_11);
@@ -303,6 +303,26 @@ pub(crate) fn strip_response(head: &mut pingora::http::ResponseHeader) {
         if head.headers.contains_key(name) {
             head.remove_header(name);
         }
+    }
+}
+
+/// Puts the gateway's word in the place of whatever an upstream says of CORS. Opening a
+/// WebSocket has no part in it.
+pub(crate) fn set_cors(head: &mut ResponseHeader, cors: &CorsReply) -> Result<()> {
+    if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(());
+    }
+    for name in &CorsReply::NAMES {
+        if head.headers.contains_key(name) {
+            head.remove_header(name);
+        }
+    }
+    for (name, value) in cors.headers() {
+        head.insert_header(name, value)?;
+    }
+    match cors.vary(&head.headers) {
+        Some(vary) => head.insert_header(header::VARY, vary),
+        None => Ok(()),
     }
 }
 

@@ -293,7 +293,7 @@ impl ResponseJudge {
 
     fn reject(&mut self, rejection: &Rejection) -> portcullis_pipeline::Answer {
         self.record.decision = Some(rejection.decision());
-        rejection.answer(&self.forward.arrival.id)
+        self.record.refusal(rejection, &self.forward.arrival.id)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[apis.NAME]` and its routes as typed.
 
-use super::{Composable, FilePath, Text};
+use super::{Composable, Cors, FilePath, Off, Text};
 use crate::read::{Either, Named, Number, Size, Written, table};
 
 table! {
@@ -31,6 +31,8 @@ table! {
         upstream: Option<Text>,
         /// Bytes a request body may have. The default is generous because bodies stream.
         body_limit: Size<0> = "16GiB",
+        /// Which pages of other origins may call its routes, and read what is answered.
+        cors: Option<Cors>,
         /// Its routes, by `METHOD /path`, `ANY /path` or `$default`. A path may hold
         /// `{name}` for one segment and end in `{name+}` for the rest.
         routes: Named<Route>,
@@ -64,6 +66,9 @@ table! {
         rewrite: Option<Rewrite>,
         /// Bytes a request body may have. The API's where absent.
         body_limit: Option<Size<0>>,
+        /// Which pages of other origins may call, and read what is answered; `"off"` leaves
+        /// it to the upstream. The API's where absent.
+        cors: Option<Either<Off, Cors>>,
     }
 }
 

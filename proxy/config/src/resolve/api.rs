@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::names::Names;
 use super::plugin_use::PluginUses;
-use super::{Resolver, check_names, identity, policy, route};
+use super::{Resolver, check_names, cors, identity, policy, route};
 use crate::document::{self, Composable, Document, OneOrMany, Text};
-use crate::gateway::{Access, Api, HostPattern, IdentityHeader, Role, Scopes, Upstream, Use};
+use crate::gateway::{Access, Api, Cors, HostPattern, IdentityHeader, Role, Scopes, Upstream, Use};
 use crate::path::{PathPattern, Segment};
 use crate::read::Either;
 
@@ -54,6 +54,7 @@ pub(super) struct Inherited {
     pub(super) response_transforms: Vec<Use>,
     pub(super) upstream: Choice<Arc<Upstream>>,
     pub(super) body_limit: u64,
+    pub(super) cors: Option<Arc<Cors>>,
 }
 
 pub(super) fn apis(
@@ -81,9 +82,10 @@ pub(super) fn apis(
             let help = "leave `hosts` out to answer to all";
             resolver.problem_with_help(&entry.place, message, help);
         }
-        let base_path = inherited.base_path;
+        let (base_path, cors) = (inherited.base_path, inherited.cors);
         let resource = policy::resource(&entry.name, written.policy.as_ref(), home, resolver);
-        apis.push(Api { name: entry.name.clone(), hosts, base_path, resource, routes });
+        let name = entry.name.clone();
+        apis.push(Api { name, hosts, base_path, resource, cors, routes });
     }
     apis
 }
@@ -114,6 +116,7 @@ fn inherited(
             .unwrap_or_default(),
         upstream: if written.whole { upstream } else { upstream.in_doubt() },
         body_limit: written.body_limit.0,
+        cors: written.cors.as_ref().map(|written| cors::cors(written, resolver)),
     }
 }
 

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use super::api::{self, Choice, Inherited};
 use super::names::Names;
 use super::plugin_use::PluginUses;
-use super::{Resolver, identity};
+use super::{Resolver, cors, identity};
 use crate::diagnostic::Place;
 use crate::document::{self, Respond, Rewrite, Text};
 use crate::gateway::{Access, Integration, PathRewrite, Role, Route, RouteMatch, Scopes, Upstream};
@@ -68,6 +68,7 @@ pub(super) fn route(
     let rewrite = rewrite.map(|rewrite| path_rewrite(rewrite, prefix.as_deref(), resolver));
     let upstream = api::upstream(written.upstream.as_ref(), upstreams, resolver);
     let integration = integration(entry, written, (upstream, rewrite), inherited, resolver);
+    let cors = cors::of_route(written.cors.as_ref(), inherited.cors.as_ref(), resolver);
     Some(Route {
         key: entry.name.clone(),
         place: entry.place.clone(),
@@ -79,6 +80,7 @@ pub(super) fn route(
         validators: validators.unwrap_or_else(|| inherited.validators.clone()),
         request_transforms: requests.unwrap_or_else(|| inherited.request_transforms.clone()),
         response_transforms: responses.unwrap_or_else(|| inherited.response_transforms.clone()),
+        cors,
         integration: integration?,
         body_limit: written.body_limit.map_or(inherited.body_limit, |limit| limit.0),
     })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use portcullis_config::Route;
 
+use crate::cors::CorsReply;
 use crate::incoming::Incoming;
 use crate::phase::receive::Received;
 use crate::record::Record;
@@ -54,7 +55,14 @@ pub(crate) fn route(
     incoming: &impl Incoming,
     record: &mut Record,
 ) -> Result<Routed, Rejection> {
-    let route = routes.find(received.host(), &incoming.head().method, received.path())?;
+    let head = incoming.head();
+    let found = routes.find(received.host(), &head.method, received.path());
+    let cors = match &found {
+        Ok(route) => route.route.cors.as_ref(),
+        Err(_) => routes.cors(received.host(), received.path()),
+    };
+    record.cors = cors.map(|cors| CorsReply::to(cors, &head.headers));
+    let route = found?;
     record.route = Some(Arc::clone(&route));
     let limit = route.route.body_limit;
     if incoming.declared_length().is_some_and(|length| length > limit) {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use portcullis_config::{Api, ApiResource, HostPattern, Integration, Route, RouteMatch, Segment};
+use portcullis_config::{
+    Api, ApiResource, Cors, HostPattern, Integration, Route, RouteMatch, Segment,
+};
 
 use crate::phase::canonical::{CanonicalPath, decode, split_segment};
 use crate::route_table::rewrite::Rewrite;
@@ -24,6 +26,8 @@ pub struct ServedRoute {
     pub base_path: String,
     /// Its API as policies know it.
     pub resource: Arc<ApiResource>,
+    /// What pages of other origins may do where its API has no route.
+    pub api_cors: Option<Arc<Cors>>,
     /// What to do.
     pub route: Route,
     rewrite: Option<Rewrite>,
@@ -42,6 +46,7 @@ impl ServedRoute {
             hosts: api.hosts.clone(),
             base_path: api.base_path.clone(),
             resource: Arc::clone(&api.resource),
+            api_cors: api.cors.clone(),
             route,
             rewrite,
         }

@@ -34,6 +34,7 @@ pub(crate) fn route(key: &str) -> Route {
         response_transforms: Vec::new(),
         integration: Integration::Proxy { upstream: upstream(), path: PathRewrite::Keep },
         body_limit: 100,
+        cors: None,
     }
 }
 
@@ -56,6 +57,7 @@ pub(crate) fn api(name: &str, hosts: &[&str], base_path: &str, routes: Vec<Route
         hosts: hosts.iter().map(host).collect(),
         base_path: base_path.into(),
         resource: Arc::new(ApiResource::of(name, "000000000000", "local")),
+        cors: None,
         routes,
     }
 }
