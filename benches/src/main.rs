@@ -3,7 +3,7 @@
 //! ```text
 //! wrk ─▶ nginx | bare Pingora | Envoy | Portcullis ─▶ nginx   proxy, jwt, faults
 //! this process ─▶ Portcullis ─▶ nginx                         memory, start
-//! this process ─▶ RouteTable | PluginHost                     routes, plugin, jwt, sigv4
+//! this process ─▶ RouteTable | PluginHost                     routes, plugin, jwt, sigv4, schema
 //! ```
 //!
 //! Prints tables in Markdown; `README.md` says how to read them. Knows the gateway's
@@ -27,6 +27,7 @@ mod memory;
 mod plugin;
 mod proxy;
 mod routes;
+mod schema;
 mod sigv4;
 mod start;
 
@@ -43,12 +44,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Measurement = fn(Effort) -> Result<()>;
 
 /// The measurements, in the order a whole run takes them.
-const MEASUREMENTS: [(&str, Measurement); 8] = [
+const MEASUREMENTS: [(&str, Measurement); 9] = [
     ("proxy", proxy::measure),
     ("routes", routes::measure),
     ("plugin", plugin::measure),
     ("jwt", jwt::measure),
     ("sigv4", sigv4::measure),
+    ("schema", schema::measure),
     ("start", start::measure),
     ("memory", memory::measure),
     ("faults", faults::measure),

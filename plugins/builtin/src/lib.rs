@@ -25,6 +25,7 @@ mod tests {
             "forward-auth",
             "headers",
             "iam",
+            "json-schema",
             "jwt",
         ];
         assert_eq!(names, shipped);
@@ -37,6 +38,7 @@ mod tests {
     #[test]
     fn a_token_check_stays_small() {
         let (_, bytes) = components().iter().find(|(name, _)| *name == "api-token").unwrap();
-        assert!(bytes.len() < 220 * 1024);
+        // Cargo unifies features, so what `json-schema` wants of serde_json is in here too.
+        assert!(bytes.len() < 240 * 1024);
     }
 }

@@ -6,12 +6,17 @@
 use crate::read::{Either, Named, Number, Size, Time, TimeOrZero, Written, table, texts, words};
 
 mod api;
+mod checks;
 mod composition;
 mod cors;
 mod plugin_use;
 mod upstream;
 
-pub(crate) use api::{Api, OneOrMany, Respond, Rewrite, Route, Scopes, Use};
+pub(crate) use api::{Api, OpenApi, Respond, Rewrite, Route, Scopes, Unsupported, Use};
+pub(crate) use checks::{
+    Body, CheckTable, Checks, Dialect, Formats, JsonRules, OtherMediaTypes, Parameter,
+    ParameterFormat, ParameterType,
+};
 pub(crate) use composition::{Composable, Composition};
 pub(crate) use cors::Cors;
 pub(crate) use plugin_use::{

@@ -22,6 +22,7 @@ mod cors;
 mod grants;
 mod origin;
 mod resource;
+mod rules;
 mod source;
 mod tls;
 
@@ -33,6 +34,10 @@ pub use grants::{
     SecretGrant,
 };
 pub use resource::ApiResource;
+pub use rules::{
+    BodyRule, Edge, Items, Judge, Many, MediaRange, OtherMediaTypes, ParameterAt, ParameterRule,
+    Range, RequestRules, Scalar, TextFormat, ValueKind, ValueRule,
+};
 pub use source::{CacheRule, IdentitySource, RequestPart};
 pub use tls::{CertificateFiles, ClientCertificate, ListenerTls, TlsVersion};
 
@@ -356,6 +361,8 @@ pub enum HostPattern {
 pub struct Route {
     /// The key as written: `GET /orders/{id}`, `$default`.
     pub key: String,
+    /// The `operationId` of an OpenAPI document.
+    pub operation: Option<String>,
     /// Where it is written.
     pub place: Place,
     /// What it matches.
@@ -368,6 +375,8 @@ pub struct Route {
     pub identity_headers: Arc<[IdentityHeader]>,
     /// Checks, in order.
     pub validators: Vec<Use>,
+    /// What requests must be, beside what the validators say.
+    pub rules: Arc<RequestRules>,
     /// Rewrites on the way up, in order.
     pub request_transforms: Vec<Use>,
     /// Rewrites on the way down, in order.

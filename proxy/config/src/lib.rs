@@ -19,6 +19,7 @@
 //! | `document` | the configuration as typed: all keys, their defaults and descriptions |
 //! | `resolve` | from the one to the other, a file for each section |
 //! | `tree`, `include` | TOML with places; several files as one |
+//! | `data` | JSON and YAML with places: schemas and API descriptions |
 //! | `read`, `units` | the typed reader; durations and sizes |
 //! | `diagnostic`, `suggest` | problems as the operator reads them |
 //! | `schema` | the JSON Schema and the reference, from `document` |
@@ -28,6 +29,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod data;
 mod diagnostic;
 mod document;
 mod gateway;

@@ -11,9 +11,11 @@ use crate::diagnostic::{Diagnostic, Place, Problems};
 use crate::suggest;
 use crate::tree::{Node, Table, Value};
 
+mod amounts;
 mod macros;
 mod scalars;
 
+pub(crate) use amounts::{Amount, Scalar};
 pub(crate) use macros::{table, texts, words};
 pub(crate) use scalars::{Number, Settings, Size, Time, TimeOrZero};
 
@@ -91,7 +93,7 @@ impl<'n> Fields<'n> {
         }
         match default {
             Some(json) => {
-                let value = Value::of_default(&json);
+                let value = Value::of_default(&json, self.place);
                 read(&Node { value, place: self.place.clone() }, problems)
             }
             None => T::absent(),

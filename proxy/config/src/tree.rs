@@ -75,13 +75,17 @@ impl Value {
         }
     }
 
-    /// The value of a default, which is a scalar or an empty list or table.
-    pub(crate) fn of_default(json: &Json) -> Self {
+    /// The value of a default, which is a scalar, a list of them or an empty table.
+    pub(crate) fn of_default(json: &Json, place: &Place) -> Self {
         match json {
             Json::Bool(value) => Self::Boolean(*value),
             Json::Number(number) => Self::Integer(number.as_i64().unwrap_or_default().into()),
             Json::String(text) => Self::String(text.clone()),
-            Json::Array(_) => Self::Array(Vec::new()),
+            Json::Array(items) => {
+                let item =
+                    |item| Node { value: Self::of_default(item, place), place: place.clone() };
+                Self::Array(items.iter().map(item).collect())
+            }
             Json::Object(_) | Json::Null => Self::Table(Vec::new()),
         }
     }

@@ -47,6 +47,15 @@ fn whole() -> (tempfile::TempDir, Gateway) {
         "Resource": "execute-api:/*"}]}"#;
     std::fs::write(folder.path().join("policy.json"), policy).unwrap();
     std::fs::write(folder.path().join("jwks.json"), r#"{"keys":[]}"#).unwrap();
+    std::fs::write(folder.path().join("order.json"), r#"{"$defs": {"order": true}}"#).unwrap();
+    let api = "openapi: 3.1.0
+components: { securitySchemes: { token: { type: http } } }
+paths:
+  /read:
+    get: { operationId: read, security: [{ token: [] }], parameters: [{ name: n, in: query, required: true }] }
+  /write: { put: { security: [], callbacks: {}, servers: [] } }
+";
+    std::fs::write(folder.path().join("api.yaml"), api).unwrap();
     let more = "[upstreams.more]\nendpoints = ['more:80']\nbalance = 'power-of-two'";
     std::fs::write(folder.path().join("more.toml"), more).unwrap();
     std::fs::create_dir(folder.path().join("plugins")).unwrap();
@@ -135,8 +144,8 @@ fn upstreams_are_as_written() {
 fn plugin_uses_are_as_written() {
     let (_folder, gateway) = whole();
 
-    let [partners, _staff, orders, headers, unused] = &gateway.plugin_uses[..] else {
-        panic!("five uses")
+    let [partners, _staff, orders, headers, unused, _schemas] = &gateway.plugin_uses[..] else {
+        panic!("six uses")
     };
     assert_eq!((partners.plugin.as_str(), partners.plugin_place.text()), ("jwt", "\"jwt\""));
     assert_eq!(partners.settings["audience"][0], "orders");
@@ -247,7 +256,7 @@ fn the_services_a_plugin_may_call_are_as_written() {
 fn routes_inherit_what_they_do_not_write() {
     let (_folder, gateway) = whole();
 
-    let [api, other] = &gateway.apis[..] else { panic!("two apis") };
+    let [api, other, _described] = &gateway.apis[..] else { panic!("three apis") };
     let hosts =
         [HostPattern::Exact("api.example.com".into()), HostPattern::Wildcard("example.org".into())];
     assert_eq!((&api.hosts[..], api.base_path.as_str()), (&hosts[..], "/v1"));
@@ -290,7 +299,7 @@ fn compositions_are_as_written() {
         let argument = argument.map(str::to_owned);
         Authorization::One(Use { plugin: PluginUseId(plugin), argument })
     };
-    let [_, other] = &gateway.apis[..] else { panic!("two apis") };
+    let [_, other, _] = &gateway.apis[..] else { panic!("three apis") };
     let [either, both] = &other.routes[..] else { panic!("two routes") };
     let staff = Authorization::All(vec![by(1, Some("read")), by(1, Some("write"))]);
     assert_eq!(either.access, Access::By(Authorization::Any(vec![by(0, None), staff])));
@@ -301,7 +310,7 @@ fn compositions_are_as_written() {
 fn policies_know_an_api_by_account_and_region() {
     let (_folder, gateway) = whole();
 
-    let [api, other] = &gateway.apis[..] else { panic!("two apis") };
+    let [api, other, _described] = &gateway.apis[..] else { panic!("three apis") };
     assert_eq!(api.resource.arn, "arn:aws:execute-api:eu-central-1:111122223333:orders");
     assert_eq!(api.resource.account, "111122223333");
     assert!(api.resource.policy.is_some() && other.resource.policy.is_none());
@@ -333,7 +342,7 @@ fn what_callers_need_and_upstreams_learn_is_as_written() {
 fn what_pages_of_other_origins_may_do_is_as_written() {
     let (_folder, gateway) = whole();
 
-    let [api, other] = &gateway.apis[..] else { panic!("two apis") };
+    let [api, other, _] = &gateway.apis[..] else { panic!("three apis") };
     let cors = api.cors.as_deref().unwrap();
     assert!(cors.origins.allow("https://app.example.com") && cors.origins.allow("null"));
     assert!(cors.origins.allow("https://a.example.org") && !cors.origins.allow("https://a"));

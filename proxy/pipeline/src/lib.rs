@@ -20,6 +20,7 @@ mod phase;
 mod pipeline;
 mod plugins;
 mod policy;
+mod query;
 mod record;
 mod rejection;
 mod route_table;
@@ -39,6 +40,7 @@ pub use plugins::{
     AuthorizerAnswer, BodyMode, CacheUse, Call, Denial, Grant, Identity, PluginFault, Plugins,
     Reads, Reason, RequestOutcome, ResponseCall, ResponseOutcome, Unidentified, Value, Violation,
 };
+pub use query::query_pairs;
 pub use record::{Asked, Decision, DecisionKind, Record};
 pub use rejection::{MalformedRequest, PolicySide, PreflightProblem, Rejection, UpstreamFailure};
 pub use route_table::{NotFound, RouteId, RouteTable, ServedRoute};

@@ -11,9 +11,11 @@ use crate::rejection::Rejection;
 
 mod authorization;
 pub(crate) mod authorize;
+pub(crate) mod body;
 pub(crate) mod canonical;
 pub(crate) mod hold;
 pub(crate) mod identity_headers;
+pub(crate) mod parameters;
 pub(crate) mod preflight;
 pub(crate) mod receive;
 pub(crate) mod route;

@@ -1,7 +1,7 @@
 //! Why the gateway answers a request itself, and with what.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -61,6 +61,9 @@ pub enum Rejection {
     /// The caller has none of the scopes that the route needs, or lacks one of them.
     #[error("the caller lacks the scope: {}", .0.join(" "))]
     InsufficientScope(Vec<String>),
+    /// The body is of no media type that the route takes, but of these.
+    #[error("the body is of none of the media types: {}", .0.join(", "))]
+    UnsupportedMediaType(Vec<String>),
     /// Validators found these.
     #[error("{}", violations_text(.0))]
     Invalid(Vec<Violation>),
@@ -155,6 +158,7 @@ impl Rejection {
             Self::Malformed(_) | Self::Invalid(_) | Self::Body(BodyFault::Broken) => {
                 StatusCode::BAD_REQUEST
             }
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -195,6 +199,7 @@ impl Rejection {
             Self::PolicyExplicitDeny(_) => "policy-explicit-deny",
             Self::Denied(Denial::Respond(_)) => "answered-by-authorizer",
             Self::InsufficientScope(_) => "insufficient-scope",
+            Self::UnsupportedMediaType(_) => "unsupported-media-type",
             Self::Invalid(_) => "invalid-request",
             Self::Upstream(failure) => failure.code(),
         }
@@ -217,6 +222,7 @@ impl Rejection {
             | Self::PolicyDenied
             | Self::PolicyExplicitDeny(_)
             | Self::InsufficientScope(_)
+            | Self::UnsupportedMediaType(_)
             | Self::Invalid(_)
             | Self::Upstream(_) => None,
         };
@@ -256,6 +262,10 @@ impl Rejection {
                 if let Some(text) = reason.and_then(|reason| reason.public_text.as_deref()) {
                     set(&mut problem, "detail", text.into());
                 }
+            }
+            Self::UnsupportedMediaType(taken) => {
+                // Media ranges are tokens, which header values may hold.
+                headers.extend(HeaderValue::try_from(taken.join(", ")).map(|it| (ACCEPT, it)));
             }
             Self::InsufficientScope(scopes) => {
                 headers.extend(challenge(scopes).map(|challenge| (WWW_AUTHENTICATE, challenge)));

@@ -7,7 +7,7 @@ mod from_guest;
 mod to_guest;
 
 pub(crate) use from_guest::{authorizer_answer, request_outcome, response_outcome, violations};
-pub(crate) use to_guest::{body_part, each_attribute, query_pairs, request, response, size, value};
+pub(crate) use to_guest::{body_part, each_attribute, request, response, size, value};
 
 /// What wit-bindgen makes of `wit/`.
 #[allow(

@@ -11,6 +11,7 @@ use wasmtime_wizer::{WasmtimeWizerComponent, Wizer};
 use crate::code_cache::Digest;
 use crate::engine::Engine;
 use crate::instance::{Configured, Instance, Prepared};
+use crate::load::Consent;
 use crate::plugin_use::{LoadedUse, serve_from_image};
 use crate::shared::UseShared;
 use crate::state::{Moment, Spent, State};
@@ -23,6 +24,28 @@ pub(crate) struct Order {
     pub(crate) bytes: Arc<Vec<u8>>,
     /// A use without grants, to configure with.
     pub(crate) bare: Arc<UseShared>,
+    /// What randomness that is drawn meanwhile may be for.
+    pub(crate) drawn: Drawn,
+}
+
+/// What a plugin may draw randomness for while it is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drawn {
+    /// Anything; an image would repeat it.
+    Anything,
+    /// Seeds of hash tables. Those of an image are as unknown to clients as those of an
+    /// instance that serves many of them.
+    Harmless,
+}
+
+impl Drawn {
+    /// What a component draws for: one that is part of the program is known.
+    pub(crate) fn by(consent: Consent) -> Self {
+        match consent {
+            Consent::Written => Self::Anything,
+            Consent::BySettings => Self::Harmless,
+        }
+    }
 }
 
 /// Why there is no image. Instances are then configured one by one.
@@ -110,7 +133,7 @@ fn snapshot(engine: &Engine, settings: &str, order: &Order) -> Result<Vec<u8>, I
         let mut instance = Instance::start(&prepared, store).await?;
         State::begin(&mut instance.store, Moment::Loading, 0);
         instance.configure(settings).await?.map_err(|_| ImageProblem::Configure)?;
-        if instance.store.data().randomness() == Spent::Yes {
+        if order.drawn == Drawn::Anything && instance.store.data().randomness() == Spent::Yes {
             return Err(ImageProblem::Random);
         }
         State::begin(&mut instance.store, Moment::Snapshot, 0);

@@ -24,7 +24,7 @@ use crate::component_source::{ComponentOrigin, find};
 use crate::credentials::CredentialSource;
 use crate::engine::{Engine, POOL_INSTANCES};
 use crate::host::PluginHost;
-use crate::image;
+use crate::image::{self, Drawn};
 use crate::inspect::{CREDENTIALS, Surface, check_kind, surface};
 use crate::instance::{Configured, Instance, Prepared};
 use crate::metrics::UseMetrics;
@@ -41,6 +41,9 @@ pub(crate) use problem::LoadProblem;
 const LOADING_TIME: Duration = Duration::from_secs(30);
 /// Requests an instance serves where the configuration does not say.
 const REUSE: u32 = 10_000;
+/// How long `configure` may take without an image, where instances are reused: it is paid
+/// by the request that starts one.
+const SLOW_CONFIGURE: Duration = Duration::from_millis(5);
 /// Instances that wait for their next request, at the most.
 const IDLE: u32 = 64;
 
@@ -154,7 +157,10 @@ impl Engine {
             ComponentOrigin::Builtin => Isolation::Reuse(REUSE),
             ComponentOrigin::File(_) => Isolation::Fresh,
         });
-        let wants_image = isolation == Isolation::Fresh && introduction.random == Spent::No;
+        let drawn = Drawn::by(consent);
+        let is_worth_it = isolation == Isolation::Fresh || introduction.took > SLOW_CONFIGURE;
+        let wants_image =
+            is_worth_it && (introduction.random == Spent::No || drawn == Drawn::Harmless);
         let loaded = Arc::new(LoadedUse {
             names: Names { name: plugin_use.name.clone(), plugin: plugin_use.plugin.clone() },
             fingerprint,
@@ -173,6 +179,7 @@ impl Engine {
             loaded: Arc::downgrade(&loaded),
             bytes: Arc::new(bytes),
             bare,
+            drawn,
         });
         Ok((loaded, order))
     }
@@ -247,16 +254,19 @@ impl Engine {
             .map_err(|found| diagnostics(found, plugin_use))?;
         let configured = within_loading_time(async {
             let mut instance = self.loading_instance(prepared, bare).await?;
-            let configured = instance.configure(&plugin_use.settings.to_string()).await;
+            let settings = plugin_use.settings.to_string();
+            let began = Instant::now();
+            let configured = instance.configure(&settings).await;
+            let took = began.elapsed();
             let answer = configured.map_err(|error| fault_in("configure", &instance, &error))?;
             let refused = |refused: lifecycle::SettingsError| LoadProblem::Settings {
                 pointer: refused.pointer,
                 message: refused.message,
             };
-            Ok((answer.map_err(refused)?, instance.store.data().randomness()))
+            Ok((answer.map_err(refused)?, (instance.store.data().randomness(), took)))
         });
-        let (plan, random) = configured.map_err(|problem| vec![problem.diagnostic(plugin_use)])?;
-        Introduction::of(plan, random).map_err(|found| diagnostics(found, plugin_use))
+        let (plan, spent) = configured.map_err(|problem| vec![problem.diagnostic(plugin_use)])?;
+        Introduction::of(plan, spent).map_err(|found| diagnostics(found, plugin_use))
     }
 
     async fn loading_instance(

@@ -4,9 +4,7 @@ use std::borrow::Cow;
 
 use http::header::COOKIE;
 use portcullis_config::RequestPart;
-use portcullis_pipeline::{Reads, Value, View};
-
-use crate::abi;
+use portcullis_pipeline::{Reads, Value, View, query_pairs};
 
 /// Hands over each value a request has of a part, in the order received.
 pub(crate) fn each_value(part: &RequestPart, view: &View<'_>, mut take: impl FnMut(&[u8])) {
@@ -15,7 +13,7 @@ pub(crate) fn each_value(part: &RequestPart, view: &View<'_>, mut take: impl FnM
             view.headers().get_all(name).iter().for_each(|value| take(value.as_bytes()));
         }
         RequestPart::Query(name) => {
-            for (found, value) in abi::query_pairs(view.query()) {
+            for (found, value) in query_pairs(view.query()) {
                 if found == name.as_str() {
                     take(value.as_bytes());
                 }

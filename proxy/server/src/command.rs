@@ -7,6 +7,7 @@ pub(crate) mod key;
 pub(crate) mod plugin;
 pub(crate) mod policy;
 pub(crate) mod routes;
+mod rules;
 pub(crate) mod store;
 
 use std::process::ExitCode;
@@ -47,8 +48,10 @@ pub(crate) struct ShownRoute {
     pub(crate) api: String,
     pub(crate) hosts: Vec<String>,
     pub(crate) route: String,
+    pub(crate) operation: Option<String>,
     pub(crate) path: Option<String>,
     pub(crate) authorizer: Option<String>,
+    pub(crate) rules: Vec<String>,
     pub(crate) validators: Vec<String>,
     pub(crate) request_transforms: Vec<String>,
     pub(crate) response_transforms: Vec<String>,
@@ -71,6 +74,7 @@ impl ShownRoute {
             api: served.api.clone(),
             hosts: served.hosts.iter().map(shown_host).collect(),
             route: route.key.clone(),
+            operation: route.operation.clone(),
             path: match &route.matches {
                 RouteMatch::Path { pattern, .. } => Some(pattern.to_string()),
                 RouteMatch::Default => None,
@@ -79,6 +83,7 @@ impl ShownRoute {
                 Access::Open => None,
                 Access::By(authorization) => Some(shown_authorization(authorization, &name)),
             },
+            rules: rules::shown(&route.rules, &name),
             validators: names(&route.validators),
             request_transforms: names(&route.request_transforms),
             response_transforms: names(&route.response_transforms),

@@ -1,7 +1,7 @@
 //! `[apis.NAME]` and its routes as typed.
 
-use super::{Composable, Cors, FilePath, Off, Text};
-use crate::read::{Either, Named, Number, Size, Written, table};
+use super::{Checks, Composable, Cors, FilePath, JsonRules, Off, Text};
+use crate::read::{Either, Named, Number, Size, Written, table, words};
 
 table! {
     /// A set of routes that share hosts and a base path.
@@ -21,8 +21,17 @@ table! {
         scopes: Option<Written<Scopes>>,
         /// Request headers that tell the upstream who calls, as a route writes them.
         identity_headers: Option<Named<Text>>,
-        /// The validators of its routes, in order.
-        validate: Option<OneOrMany>,
+        /// What is checked of requests of its routes: validators by name, and tables of
+        /// checks, in order.
+        validate: Option<Checks>,
+        /// An OpenAPI document (3.0 or 3.1) whose operations are routes of this API; a route
+        /// written here under the key of an operation says more of it, or otherwise.
+        openapi: Option<OpenApi>,
+        /// The authorizers that stand for the security schemes of the OpenAPI document, by
+        /// their names in it; `"none"` opens what needs one.
+        security: Named<Composable<Use>>,
+        /// How JSON bodies are judged where a schema is given for them.
+        json: JsonRules = {},
         /// What rewrites requests of its routes, in order.
         request_transforms: Option<Vec<Use>>,
         /// What rewrites responses of its routes, in order.
@@ -52,8 +61,9 @@ table! {
         /// from: `identity:*`, `path:*`, `request:*` or `tls:*`. What clients send by these
         /// names is taken off. The API's where absent.
         identity_headers: Option<Named<Text>>,
-        /// The validators, in order. The API's where absent.
-        validate: Option<OneOrMany>,
+        /// What is checked: validators by name, and tables of checks, in order. The API's
+        /// where absent.
+        validate: Option<Checks>,
         /// What rewrites requests, in order. The API's where absent.
         request_transforms: Option<Vec<Use>>,
         /// What rewrites responses, in order. The API's where absent.
@@ -72,6 +82,26 @@ table! {
     }
 }
 
+/// An OpenAPI document, or that and more.
+pub(crate) type OpenApi = Either<FilePath, OpenApiTable>;
+
+table! {
+    /// An OpenAPI document.
+    "an openapi table"
+    struct OpenApiTable {
+        /// The document, in YAML or JSON.
+        file: FilePath,
+        /// What happens where the document asks for what the gateway does not check: it is
+        /// a problem, or goes on without. Security is never ignored.
+        unsupported: Unsupported = "refuse",
+    }
+}
+
+words! {
+    /// What happens to what the gateway does not hold to.
+    enum Unsupported { Refuse = "refuse", Ignore = "ignore", }
+}
+
 /// Scopes of which one is needed, or all.
 pub(crate) type Scopes = Either<Vec<Text>, AllScopes>;
 
@@ -86,9 +116,6 @@ table! {
 
 /// A plugin use by its name, or with an argument.
 pub(crate) type Use = Either<Text, UseTable>;
-
-/// One plugin use, or several in order.
-pub(crate) type OneOrMany = Either<Use, Vec<Use>>;
 
 table! {
     /// A plugin use with the argument it takes for this route.

@@ -3,10 +3,12 @@
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+use super::checks::{self, Checked};
 use super::names::Names;
 use super::plugin_use::PluginUses;
-use super::{Resolver, check_names, cors, identity, policy, route};
-use crate::document::{self, Composable, Document, OneOrMany, Text};
+use super::schemas::Schemas;
+use super::{Resolver, check_names, cors, identity, openapi, policy, route};
+use crate::document::{self, Composable, Document, Text};
 use crate::gateway::{Access, Api, Cors, HostPattern, IdentityHeader, Role, Scopes, Upstream, Use};
 use crate::path::{PathPattern, Segment};
 use crate::read::Either;
@@ -49,7 +51,7 @@ pub(super) struct Inherited {
     pub(super) access: Choice<Access>,
     pub(super) scopes: Option<Scopes>,
     pub(super) identity_headers: Arc<[IdentityHeader]>,
-    pub(super) validators: Vec<Use>,
+    pub(super) checked: Checked,
     pub(super) request_transforms: Vec<Use>,
     pub(super) response_transforms: Vec<Use>,
     pub(super) upstream: Choice<Arc<Upstream>>,
@@ -70,11 +72,23 @@ pub(super) fn apis(
     let mut apis = Vec::new();
     for entry in &document.apis.entries {
         let Some(written) = &entry.value else { continue };
-        let inherited = inherited(written, &top, upstreams, plugins, resolver);
+        let mut schemas = Schemas::new(&entry.name, &written.json);
+        let mut known = Known { upstreams, plugins, schemas: &mut schemas };
+        let inherited = inherited(written, &top, &mut known, resolver);
+        let described = openapi::operations((&entry.name, written), &mut known, resolver);
         let mut routes = Vec::new();
         for entry in &written.routes.entries {
-            routes.extend(route::route(entry, &inherited, upstreams, plugins, resolver));
+            let described = described.iter().find(|operation| operation.key == entry.name);
+            routes.extend(route::route((entry, described), &inherited, &mut known, resolver));
         }
+        for operation in &described {
+            if written.routes.entries.iter().all(|entry| entry.name != operation.key) {
+                let entry = &route::of_operation(operation, resolver);
+                let described = (entry, Some(operation));
+                routes.extend(route::route(described, &inherited, &mut known, resolver));
+            }
+        }
+        schemas.finish(plugins);
         let hosts = written.hosts.iter().flatten();
         let hosts = hosts.filter_map(|text| host(text, resolver)).collect();
         if written.hosts.as_ref().is_some_and(Vec::is_empty) {
@@ -90,13 +104,21 @@ pub(super) fn apis(
     apis
 }
 
+/// What keys of an API and of its routes may refer to.
+pub(super) struct Known<'k, 'd> {
+    pub(super) upstreams: &'k Names<Arc<Upstream>>,
+    pub(super) plugins: &'k mut PluginUses,
+    pub(super) schemas: &'k mut Schemas<'d>,
+}
+
 fn inherited(
     written: &document::Api,
     top: &Choice<Access>,
-    upstreams: &Names<Arc<Upstream>>,
-    plugins: &mut PluginUses,
+    known: &mut Known<'_, '_>,
     resolver: &mut Resolver<'_>,
 ) -> Inherited {
+    let Known { upstreams, plugins, schemas } = known;
+    let checked = checks::checks(written.validate.as_ref(), schemas, plugins, resolver);
     let upstream = upstream(written.upstream.as_ref(), upstreams, resolver);
     let own = access(written.authorizer.as_ref(), plugins, resolver);
     let requests = written.request_transforms.as_ref();
@@ -109,7 +131,7 @@ fn inherited(
             .identity_headers
             .as_ref()
             .map_or_else(|| Arc::from([]), |written| identity::headers(written, resolver)),
-        validators: validators(written.validate.as_ref(), plugins, resolver).unwrap_or_default(),
+        checked: checked.unwrap_or_default(),
         request_transforms: uses(Role::RequestTransform, requests, plugins, resolver)
             .unwrap_or_default(),
         response_transforms: uses(Role::ResponseTransform, responses, plugins, resolver)
@@ -140,20 +162,6 @@ pub(super) fn upstream(
     resolver: &mut Resolver<'_>,
 ) -> Choice<Arc<Upstream>> {
     Choice::of(written.map(|name| upstreams.find(&name.value, &name.place, resolver)))
-}
-
-/// The validators, as written at one level.
-pub(super) fn validators(
-    written: Option<&OneOrMany>,
-    plugins: &mut PluginUses,
-    resolver: &mut Resolver<'_>,
-) -> Option<Vec<Use>> {
-    match written? {
-        Either::This(one) => {
-            Some(plugins.refer(Role::Validator, one, resolver).into_iter().collect())
-        }
-        Either::That(many) => uses(Role::Validator, Some(many), plugins, resolver),
-    }
 }
 
 /// A list of plugin uses, as written at one level.

@@ -1,12 +1,15 @@
 //! `[authorizers.NAME]`, `[validators.NAME]`, `[transforms.NAME]`, and references to
 //! them.
 
+use std::collections::BTreeMap;
+
 use super::authorization::{self, Authorizer, Written};
 use super::names::Names;
 use super::{Resolver, check_names, grants, source};
-use crate::document::{self, Composable, Document, IsolationWord};
+use crate::diagnostic::Place;
+use crate::document::{self, Composable, Document, IsolationWord, Text};
 use crate::gateway::{
-    Authorization, Budget, Isolation, OnFault, PluginUse, PluginUseId, Role, Use,
+    Authorization, Budget, Grants, Isolation, OnFault, PluginUse, PluginUseId, Role, Use,
 };
 use crate::read::{Either, Named};
 
@@ -19,7 +22,8 @@ const TRANSFORM_OUTPUT: usize = 16 << 20;
 
 /// The plugin uses, and the roles they are referred to in.
 pub(super) struct PluginUses {
-    uses: Vec<PluginUse>,
+    /// `None` where a place is kept.
+    uses: Vec<Option<PluginUse>>,
     authorizers: Names<Authorizer>,
     validators: Names<PluginUseId>,
     transforms: Names<PluginUseId>,
@@ -58,7 +62,7 @@ pub(super) fn plugin_uses(document: &Document, resolver: &mut Resolver<'_>) -> P
 
 fn authorizers(
     document: &Document,
-    uses: &mut Vec<PluginUse>,
+    uses: &mut Vec<Option<PluginUse>>,
     resolver: &mut Resolver<'_>,
 ) -> Names<Authorizer> {
     check_names("an authorizer", &document.authorizers, resolver);
@@ -86,8 +90,8 @@ fn authorizers(
     names
 }
 
-fn add(uses: &mut Vec<PluginUse>, used: PluginUse) -> PluginUseId {
-    uses.push(used);
+fn add(uses: &mut Vec<Option<PluginUse>>, used: PluginUse) -> PluginUseId {
+    uses.push(Some(used));
     PluginUseId(uses.len() - 1)
 }
 
@@ -125,9 +129,20 @@ impl PluginUses {
             Either::This(name) => (name, None),
             Either::That(table) => (&table.with, table.r#use.clone()),
         };
+        self.refer_to(role, name, argument, resolver)
+    }
+
+    /// The same, by a name and an argument.
+    pub(super) fn refer_to(
+        &mut self,
+        role: Role,
+        name: &Text,
+        argument: Option<String>,
+        resolver: &mut Resolver<'_>,
+    ) -> Option<Use> {
         let names = if role == Role::Validator { &self.validators } else { &self.transforms };
         let plugin = names.find(&name.value, &name.place, resolver)?;
-        if let Some(found) = self.uses.get_mut(plugin.0)
+        if let Some(Some(found)) = self.uses.get_mut(plugin.0)
             && !found.roles.contains(&role)
         {
             found.roles.push(role);
@@ -136,9 +151,47 @@ impl PluginUses {
         Some(Use { plugin, argument })
     }
 
+    /// Keeps a place for a use that is [`filled`](Self::fill) later.
+    pub(super) fn reserve(&mut self) -> PluginUseId {
+        self.uses.push(None);
+        PluginUseId(self.uses.len() - 1)
+    }
+
+    /// Fills the place that was kept.
+    pub(super) fn fill(&mut self, id: PluginUseId, used: PluginUse) {
+        if let Some(place) = self.uses.get_mut(id.0) {
+            *place = Some(used);
+        }
+    }
+
     /// All plugin uses, [`PluginUseId`] being the index.
     pub(super) fn finish(self) -> Vec<PluginUse> {
-        self.uses
+        self.uses.into_iter().flatten().collect()
+    }
+}
+
+/// A use that stands in no section: of the schemas of an API.
+pub(super) fn of_schemas(
+    name: String,
+    plugin: &str,
+    (settings, settings_places): (serde_json::Value, BTreeMap<String, Place>),
+    place: Place,
+    written: &document::JsonRules,
+) -> PluginUse {
+    PluginUse {
+        name,
+        roles: vec![Role::Validator],
+        plugin: plugin.to_owned(),
+        plugin_place: place,
+        settings,
+        settings_places,
+        isolation: written.isolation.as_ref().map(isolation),
+        grants: Grants::default(),
+        budget: budget(Section::Validators, &written.budget),
+        cache: None,
+        cache_by_places: Vec::new(),
+        identity_sources: Vec::new(),
+        on_fault: OnFault::Deny,
     }
 }
 

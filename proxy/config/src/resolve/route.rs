@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::api::{self, Choice, Inherited};
-use super::names::Names;
+use super::api::{self, Choice, Inherited, Known};
+use super::openapi::Described;
 use super::plugin_use::PluginUses;
-use super::{Resolver, cors, identity};
+use super::{Resolver, checks, cors, identity};
 use crate::diagnostic::Place;
 use crate::document::{self, Respond, Rewrite, Text};
 use crate::gateway::{Access, Integration, PathRewrite, Role, Route, RouteMatch, Scopes, Upstream};
 use crate::path::{PathPattern, Segment};
-use crate::read::NamedEntry;
+use crate::read::{self, NamedEntry};
 use crate::suggest;
+use crate::tree::{Node, Value};
 
 /// Methods people route; others are taken unless they look like one of these.
 const METHODS: &[&str] = &[
@@ -46,19 +47,23 @@ const FRAMING: &[&str] = &["connection", "content-length", "transfer-encoding", 
 
 /// Checks a whole route before giving up on it, so that one run shows every problem.
 pub(super) fn route(
-    entry: &NamedEntry<document::Route>,
+    (entry, described): (&NamedEntry<document::Route>, Option<&Described>),
     inherited: &Inherited,
-    upstreams: &Names<Arc<Upstream>>,
-    plugins: &mut PluginUses,
+    known: &mut Known<'_, '_>,
     resolver: &mut Resolver<'_>,
 ) -> Option<Route> {
+    let Known { upstreams, plugins, schemas } = known;
     let matches = matches(&entry.name, &entry.place, &inherited.base_path, resolver);
     let written = entry.value.as_ref()?;
-    let access = access(entry, written, inherited, plugins, resolver);
-    let scopes = scopes(entry, written, (inherited, access.as_ref()), resolver);
+    let access = access((entry, described), written, inherited, plugins, resolver);
+    let scopes = scopes((entry, described), written, (inherited, access.as_ref()), resolver);
     let identity_headers = written.identity_headers.as_ref();
     let identity_headers = identity_headers.map(|written| identity::headers(written, resolver));
-    let validators = api::validators(written.validate.as_ref(), plugins, resolver);
+    let checked = checks::checks(written.validate.as_ref(), schemas, plugins, resolver);
+    let mut checked = checked.unwrap_or_else(|| inherited.checked.clone());
+    if let Some(described) = described {
+        checked.rules = described.rules.and(&checked.rules);
+    }
     let requests = written.request_transforms.as_ref();
     let requests = api::uses(Role::RequestTransform, requests, plugins, resolver);
     let responses = written.response_transforms.as_ref();
@@ -71,19 +76,31 @@ pub(super) fn route(
     let cors = cors::of_route(written.cors.as_ref(), inherited.cors.as_ref(), resolver);
     Some(Route {
         key: entry.name.clone(),
+        operation: described.and_then(|described| described.id.clone()),
         place: entry.place.clone(),
         matches: matches?,
         access: access?,
         scopes,
         identity_headers: identity_headers
             .unwrap_or_else(|| Arc::clone(&inherited.identity_headers)),
-        validators: validators.unwrap_or_else(|| inherited.validators.clone()),
+        validators: checked.validators,
+        rules: Arc::new(checked.rules),
         request_transforms: requests.unwrap_or_else(|| inherited.request_transforms.clone()),
         response_transforms: responses.unwrap_or_else(|| inherited.response_transforms.clone()),
         cors,
         integration: integration?,
         body_limit: written.body_limit.map_or(inherited.body_limit, |limit| limit.0),
     })
+}
+
+/// The route of an operation that the configuration says nothing of.
+pub(super) fn of_operation(
+    operation: &Described,
+    resolver: &mut Resolver<'_>,
+) -> NamedEntry<document::Route> {
+    let empty = Node { value: Value::Table(Vec::new()), place: operation.place.clone() };
+    let value = read::read(&empty, resolver.problems);
+    NamedEntry { name: operation.key.clone(), place: operation.place.clone(), value }
 }
 
 fn matches(
@@ -143,7 +160,7 @@ fn method(text: &str, place: &Place, resolver: &mut Resolver<'_>) -> Option<Opti
 }
 
 fn access(
-    entry: &NamedEntry<document::Route>,
+    (entry, described): (&NamedEntry<document::Route>, Option<&Described>),
     written: &document::Route,
     inherited: &Inherited,
     plugins: &mut PluginUses,
@@ -151,7 +168,11 @@ fn access(
 ) -> Option<Access> {
     let own = api::access(written.authorizer.as_ref(), plugins, resolver);
     let own = if written.whole { own } else { own.in_doubt() };
-    match own.or(&inherited.access) {
+    let access = match described {
+        Some(described) => described.access(own, &inherited.access),
+        None => own.or(&inherited.access),
+    };
+    match access {
         Choice::Is(access) => Some(access),
         Choice::Broken => None,
         Choice::Absent => {
@@ -165,7 +186,7 @@ fn access(
 
 /// What the caller must have; an open route has no caller.
 fn scopes(
-    entry: &NamedEntry<document::Route>,
+    (entry, described): (&NamedEntry<document::Route>, Option<&Described>),
     written: &document::Route,
     (inherited, access): (&Inherited, Option<&Access>),
     resolver: &mut Resolver<'_>,
@@ -173,7 +194,7 @@ fn scopes(
     let own = written.scopes.as_ref();
     let scopes = match own {
         Some(own) => identity::scopes(own, resolver),
-        None => inherited.scopes.clone(),
+        None => described.and_then(Described::scopes).or(inherited.scopes.as_ref()).cloned(),
     };
     if let (Some(_), Some(Access::Open)) = (&scopes, access) {
         let place = own.map_or(&entry.place, |own| &own.place);

@@ -24,12 +24,14 @@ pub(crate) fn route(key: &str) -> Route {
     };
     Route {
         key: key.into(),
+        operation: None,
         place: Place::synthetic(),
         matches,
         access: Access::Open,
         scopes: None,
         identity_headers: Arc::from([]),
         validators: Vec::new(),
+        rules: Arc::default(),
         request_transforms: Vec::new(),
         response_transforms: Vec::new(),
         integration: Integration::Proxy { upstream: upstream(), path: PathRewrite::Keep },

@@ -1,10 +1,8 @@
 //! The pipeline's view of a request, as far as a plugin declared it, in the
 //! contract's records.
 
-use std::borrow::Cow;
-
 use http::{HeaderMap, HeaderName, HeaderValue};
-use portcullis_pipeline::{BodyMode, HeldBody, Reads, ResponseCall, Value, View};
+use portcullis_pipeline::{BodyMode, HeldBody, Reads, ResponseCall, Value, View, query_pairs};
 
 use super::imports::types;
 
@@ -81,42 +79,6 @@ fn parameters(query: Option<&str>, reads: &Reads) -> Vec<types::Parameter> {
         .collect()
 }
 
-/// The parameters of a query, decoded, in the order received.
-pub(crate) fn query_pairs(
-    query: Option<&str>,
-) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.map(|(name, value)| (decode(name), decode(value)))
-}
-
-/// Decodes `%41` and `+` as forms do; what is no UTF-8 is kept as it stands, so that
-/// two different queries never look alike.
-fn decode(text: &str) -> Cow<'_, str> {
-    if !text.contains(['%', '+']) {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let (byte, tail) = match (first, tail) {
-            (b'+', _) => (b' ', tail),
-            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => (high * 16 + low, after),
-                _ => (b'%', tail),
-            },
-            _ => (first, tail),
-        };
-        bytes.push(byte);
-        rest = tail;
-    }
-    String::from_utf8(bytes).map_or(Cow::Borrowed(text), Cow::Owned)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
-}
-
 fn attributes(view: &View<'_>, reads: &Reads) -> Vec<types::Attribute> {
     let mut selected = Vec::with_capacity(reads.attributes.len());
     for name in &reads.attributes {
@@ -165,23 +127,4 @@ pub(crate) fn body_part(held: Option<&HeldBody>, mode: BodyMode) -> Option<(&[u8
     };
     let first = held.bytes.get(..most.min(held.bytes.len())).unwrap_or_default();
     Some((first, held.complete && first.len() == held.bytes.len()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decode;
-
-    #[test]
-    fn parameters_are_decoded_and_bad_sequences_kept() {
-        for (text, expected) in [
-            ("a", "a"),
-            ("a%20b+c", "a b c"),
-            ("%zz", "%zz"),
-            ("%4", "%4"),
-            ("%", "%"),
-            ("%ff", "%ff"),
-        ] {
-            assert_eq!(decode(text), expected, "{text}");
-        }
-    }
 }

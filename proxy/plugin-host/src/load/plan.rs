@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderName;
 use portcullis_config::{CacheRule, Diagnostic, Grants, HttpGrant, Origin, PluginUse, Role};
@@ -50,12 +51,17 @@ pub(crate) struct Introduction {
     pub(crate) origins: Vec<Origin>,
     /// Whether it drew randomness while it was configured.
     pub(crate) random: Spent,
+    /// How long `configure` took.
+    pub(crate) took: Duration,
     cacheable: bool,
 }
 
 impl Introduction {
     /// Checks a plan for itself.
-    pub(crate) fn of(plan: lifecycle::Plan, random: Spent) -> Result<Self, Vec<LoadProblem>> {
+    pub(crate) fn of(
+        plan: lifecycle::Plan,
+        (random, took): (Spent, Duration),
+    ) -> Result<Self, Vec<LoadProblem>> {
         let mut planned = Vec::new();
         let mut problems = Vec::new();
         let mut cacheable = false;
@@ -78,7 +84,7 @@ impl Introduction {
             return Err(problems);
         }
         let (secrets, issuers) = (plan.secrets, plan.issuers);
-        Ok(Self { reads: planned, secrets, issuers, origins, random, cacheable })
+        Ok(Self { reads: planned, secrets, issuers, origins, random, took, cacheable })
     }
 
     /// Compares the plan with the grants; what is granted and asked for is opened.

@@ -59,11 +59,15 @@ fn print(
     }
     println!("path       {}", path.as_str());
     println!("route      {} of api {}", shown.route, shown.api);
+    if let Some(operation) = &shown.operation {
+        println!("operation  {operation}");
+    }
     for (name, value) in parameters {
         println!("parameter  {name} = {value}");
     }
     println!("authorize  {}", shown.authorizer.as_deref().unwrap_or("open to all"));
     let lists = [
+        ("validate ", &shown.rules),
         ("validate ", &shown.validators),
         ("transform", &shown.request_transforms),
         ("respond  ", &shown.response_transforms),

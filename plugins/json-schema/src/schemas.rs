@@ -1,0 +1,110 @@
+//! From settings to schemas that are compiled once.
+
+use std::collections::BTreeMap;
+
+use jsonschema::{PatternOptions, ReferencingError, Registry, ValidationError, Validator};
+use portcullis_plugin_sdk::SettingsError;
+use serde_json::json;
+
+use crate::documents::Documents;
+use crate::node::Strict;
+use crate::settings::{Dialect, Formats, SchemaAt, Settings};
+
+/// Bytes of one compiled pattern, and of what matching it may keep.
+const PATTERN_BYTES: usize = 1 << 20;
+
+/// Compiles every schema of the settings, by name.
+pub(crate) fn compile(
+    settings: &Settings,
+) -> Result<BTreeMap<String, Validator<Strict>>, SettingsError> {
+    let mut by_dialect: BTreeMap<Dialect, Vec<(&String, &SchemaAt)>> = BTreeMap::new();
+    for (name, at) in &settings.schemas {
+        by_dialect.entry(dialect(name, at, settings)?).or_default().push((name, at));
+    }
+    let mut compiled = BTreeMap::new();
+    for (dialect, schemas) in by_dialect {
+        let mut documents = Documents::new(&settings.documents, dialect);
+        for (_, at) in &schemas {
+            documents.check(&at.document, &at.pointer)?;
+        }
+        let registry = Registry::new()
+            .draft(dialect.draft())
+            .retriever(documents.retriever())
+            .extend(documents.with_uris())
+            .and_then(|builder| builder.prepare())
+            .map_err(|error| unprepared(&error, &documents))?;
+        for (name, at) in schemas {
+            let schema = compile_one(at, (dialect, settings.formats), &documents, &registry);
+            let schema = schema.map_err(|error| {
+                SettingsError::at(place(name), format!("cannot be compiled: {}", told(&error)))
+            })?;
+            compiled.insert(name.clone(), schema);
+        }
+    }
+    Ok(compiled)
+}
+
+fn dialect(name: &str, at: &SchemaAt, settings: &Settings) -> Result<Dialect, SettingsError> {
+    let Some(document) = settings.documents.get(&at.document) else {
+        let message = format!("there is no document `{}`", at.document);
+        return Err(SettingsError::at(format!("{}/document", place(name)), message));
+    };
+    if document.pointer(&at.pointer).is_none() {
+        let message = format!("nothing is at `{}` in `{}`", at.pointer, at.document);
+        return Err(SettingsError::at(format!("{}/pointer", place(name)), message));
+    }
+    at.dialect.or_else(|| Dialect::of(document)).ok_or_else(|| {
+        let message = format!("`{}` is in a dialect that is not known; name one", at.document);
+        SettingsError::at(place(name), message)
+    })
+}
+
+fn compile_one(
+    at: &SchemaAt,
+    (dialect, formats): (Dialect, Formats),
+    documents: &Documents,
+    registry: &Registry<'_>,
+) -> Result<Validator<Strict>, ValidationError<'static>> {
+    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES);
+    let options = jsonschema::options_for::<Strict>()
+        .with_draft(dialect.draft())
+        .with_registry(registry)
+        .with_retriever(documents.retriever())
+        .with_pattern_options(patterns)
+        .should_validate_formats(formats == Formats::Check)
+        .with_format("byte", |text: &str| is_base64(text));
+    match documents.whole(&at.document).filter(|_| at.pointer.is_empty()) {
+        Some(document) => options.with_base_uri(Documents::uri(&at.document, "")).build(document),
+        None => options
+            .with_base_uri("json-schema:///.portcullis/schema")
+            .build(&json!({ "$ref": Documents::uri(&at.document, &at.pointer) })),
+    }
+}
+
+/// The error in one line; schemas may be long.
+fn told(error: &ValidationError<'_>) -> String {
+    error.masked_with("it").to_string().replace('\n', " ")
+}
+
+fn unprepared(error: &ReferencingError, documents: &Documents) -> SettingsError {
+    match error {
+        ReferencingError::Unretrievable { uri, .. } => {
+            let message = format!("`{uri}` is none of the documents, and nothing is fetched");
+            SettingsError::at(documents.place_of(uri), message)
+        }
+        other => SettingsError::at("/documents", other.to_string()),
+    }
+}
+
+fn place(name: &str) -> String {
+    format!("/schemas/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Base64 as RFC 4648 §4 has it, padded.
+fn is_base64(text: &str) -> bool {
+    let digits = text.trim_end_matches('=');
+    let padding = text.len() - digits.len();
+    text.len().is_multiple_of(4)
+        && padding <= 2
+        && digits.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
+}
