@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use portcullis_guest_build::{BuildError, crates_in, embed};
 
 /// The siblings that are no plugins.
-const TOOLS: [&str; 2] = ["build", "builtin"];
+const TOOLS: [&str; 3] = ["build", "builtin", "tokens"];
 
 fn main() -> ExitCode {
     match run() {

@@ -3,9 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_plugin_sdk::{Plan, Request, Value};
-
-use crate::json::{Json, Object};
-use crate::refusal::Refusal;
+use tokens::{Json, Object, Refusal};
 
 /// The digest of the certificate that the client showed.
 const CERTIFICATE: &str = "tls:client-certificate.sha256";

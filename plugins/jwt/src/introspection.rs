@@ -5,10 +5,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_plugin_sdk::http::{Request, Response};
 use portcullis_plugin_sdk::{Grant, Plan, Request as Incoming, SettingsError, log, secrets};
+use tokens::url::{encoded, origin};
+use tokens::{Json, Object, Policy, Refusal, Rules};
 
-use crate::json::{Json, Object};
-use crate::refusal::Refusal;
-use crate::rules::{Policy, Rules};
+use crate::binding::Binding;
 use crate::settings::IntrospectionSettings;
 
 /// Bytes of the server's answer.
@@ -63,7 +63,7 @@ impl Introspection {
     pub(crate) fn admit(
         &self,
         token: &str,
-        policy: &Policy,
+        (policy, binding): (&Policy, Binding),
         request: &Incoming,
     ) -> Result<Grant, Refusal> {
         // RFC 6750, section 2.1: what has another character is nobody's token.
@@ -84,7 +84,7 @@ impl Introspection {
             return Err(Refusal::WrongType);
         }
         let expires_at = self.rules.judge(&claims, policy, request.time)?;
-        policy.binding.check(&claims, request)?;
+        binding.check(&claims, request)?;
         policy.grant(&claims, expires_at)
     }
 
@@ -117,29 +117,4 @@ impl Introspection {
 fn no_answer(how: &str) -> Refusal {
     log::warn(format!("the introspection endpoint answered {how}"));
     Refusal::Unanswered
-}
-
-/// As forms are encoded; what need not be is left alone.
-fn encoded(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for byte in bytes {
-        match byte {
-            byte if byte.is_ascii_alphanumeric() || b"-._".contains(byte) => {
-                text.push(char::from(*byte));
-            }
-            byte => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
-}
-
-/// The scheme and authority that a URL begins with.
-fn origin(url: &str) -> Option<&str> {
-    let (scheme, rest) = url.split_once("://")?;
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let is_plain = !url.contains(['#', '@', ' ']) && end > 0;
-    if !matches!(scheme, "http" | "https") || !is_plain {
-        return None;
-    }
-    url.get(..scheme.len() + "://".len() + end)
 }

@@ -1,38 +1,31 @@
 //! Admits requests that carry a JSON Web Token (RFC 7519) of an issuer it knows.
 //!
 //! ```text
-//! place ─▶ token ─▶ json ─▶ issuer.check ─▶ rules.judge ─▶ issuer.verify ─▶ rules.grant
-//! where    parts    claims  alg, typ        exp, aud, …    signature        who it is
+//! place ─▶ Token::read ─▶ issuer.admit ─▶ policy.grant
+//! where    parts, claims   does it hold?   who it is
 //! ```
 //!
 //! A token that is none by its form is asked about, where `introspection` says whom.
 //! Everything before the signature is cheap and says no more to the client than that the
 //! token is bad. The keys are the host's: this plugin never sees one.
 
-mod algorithm;
 mod binding;
+mod denial;
 mod introspection;
-mod issuer;
-mod json;
 mod place;
-mod refusal;
-mod rules;
 mod settings;
-mod token;
 
 use portcullis_plugin_sdk::{
     Authorizer, Denial, Grant, Plan, Plugin, Request, SettingsError, export,
 };
+use tokens::settings::{Span, Texts};
+use tokens::{Issuer, Parts, Policy, Refusal, Token};
 
 use crate::binding::Binding;
+use crate::denial::denial;
 use crate::introspection::{Introspection, is_opaque};
-use crate::issuer::Issuer;
-use crate::json::{Json, Object};
 use crate::place::Place;
-use crate::refusal::Refusal;
-use crate::rules::Policy;
-use crate::settings::{Settings, Span, Texts};
-use crate::token::{Header, take_apart};
+use crate::settings::Settings;
 
 /// The most that clocks may differ by.
 const MOST_LEEWAY: Span = Span(5 * 60 * 1000);
@@ -45,6 +38,8 @@ struct Jwt {
     issuers: Vec<Issuer>,
     introspection: Option<Introspection>,
     policy: Policy,
+    /// When tokens must be bound to the client's certificate.
+    binding: Binding,
 }
 
 impl TryFrom<Settings> for Jwt {
@@ -93,9 +88,9 @@ impl TryFrom<Settings> for Jwt {
             scope_claims: settings.scope_claims,
             principal: settings.principal,
             attributes: settings.attributes,
-            binding: Binding::written(settings.certificate_bound),
         };
-        Ok(Self { places, max_bytes: settings.max_bytes, issuers, introspection, policy })
+        let binding = Binding::written(settings.certificate_bound);
+        Ok(Self { places, max_bytes: settings.max_bytes, issuers, introspection, policy, binding })
     }
 }
 
@@ -114,14 +109,14 @@ impl Plugin for Jwt {
         let plan = self.places.iter().fold(Plan::new(), |plan, place| place.reads(plan));
         let plan = self.issuers.iter().fold(plan, |plan, issuer| issuer.asks(plan));
         let plan = self.introspection.iter().fold(plan, |plan, server| server.asks(plan));
-        self.policy.binding.reads(plan).cacheable()
+        self.binding.reads(plan).cacheable()
     }
 }
 
 impl Authorizer for Jwt {
     fn authorize(&self, request: &Request) -> Result<Grant, Denial> {
-        let token = self.token(request)?.ok_or(Denial::NotMine)?;
-        Ok(self.admit(token, request)?)
+        let token = self.token(request).map_err(denial)?.ok_or(Denial::NotMine)?;
+        self.admit(token, request).map_err(denial)
     }
 }
 
@@ -140,20 +135,17 @@ impl Jwt {
         if let Some(server) = &self.introspection
             && is_opaque(token)
         {
-            return server.admit(token, &self.policy, request);
+            return server.admit(token, (&self.policy, self.binding), request);
         }
-        let parts = take_apart(token)?;
-        let header = Header::read(&parts.header)?;
-        let claims = Object::read(&parts.claims).ok_or(Refusal::MalformedJson)?;
+        let parts = Parts::of(token)?;
+        let token = Token::read(&parts)?;
         // The name decides whose keys and rules count; no other issuer's ever do.
-        let name = claims.get("iss").and_then(Json::text).ok_or(Refusal::UnknownIssuer)?;
+        let name = token.issuer().ok_or(Refusal::UnknownIssuer)?;
         let issuer = self.issuers.iter().find(|issuer| issuer.name == name);
         let issuer = issuer.ok_or(Refusal::UnknownIssuer)?;
-        issuer.check(&header)?;
-        let expires_at = issuer.rules.judge(&claims, &self.policy, request.time)?;
-        self.policy.binding.check(&claims, request)?;
-        issuer.verify(&header, &parts)?;
-        self.policy.grant(&claims, expires_at)
+        let expires_at = issuer.admit(&token, &self.policy, request.time)?;
+        self.binding.check(token.claims(), request)?;
+        self.policy.grant(token.claims(), expires_at)
     }
 }
 

@@ -1,8 +1,7 @@
 //! Where requests carry their token.
 
 use portcullis_plugin_sdk::{Plan, Request, SettingsError};
-
-use crate::refusal::Refusal;
+use tokens::Refusal;
 
 /// A place of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

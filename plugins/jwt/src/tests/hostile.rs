@@ -3,11 +3,11 @@
 
 use portcullis_plugin_sdk::Denial;
 use serde_json::{Value, json};
+use tokens::Refusal;
 
 use super::{
     ISSUER, NOW, ask, bearing, code, encode, good_claims, good_header, settings, signed, token,
 };
-use crate::refusal::Refusal;
 
 const HEADER: &str = r#"{"alg":"RS256","kid":"one"}"#;
 

@@ -14,37 +14,81 @@ const KEY_ID_BYTES: usize = 256;
 
 /// The parts of a token, decoded.
 #[derive(Debug)]
-pub(crate) struct Parts<'a> {
+pub struct Parts<'a> {
     /// What is signed: the first two parts as written.
-    pub(crate) signed: &'a [u8],
+    pub signed: &'a [u8],
     /// The header's JSON.
-    pub(crate) header: Vec<u8>,
+    pub header: Vec<u8>,
     /// The claims' JSON.
-    pub(crate) claims: Vec<u8>,
+    pub claims: Vec<u8>,
     /// The signature.
-    pub(crate) signature: Vec<u8>,
+    pub signature: Vec<u8>,
 }
 
-/// Takes a token apart.
-pub(crate) fn take_apart(token: &str) -> Result<Parts<'_>, Refusal> {
-    let mut dots = token.match_indices('.').map(|(place, _)| place);
-    let places = (dots.next(), dots.next(), dots.next(), dots.next(), dots.next());
-    let (first, second) = match places {
-        (Some(first), Some(second), None, ..) => (first, second),
-        (_, _, _, Some(_), None) => return Err(Refusal::EncryptedToken),
-        _ => return Err(Refusal::MalformedToken),
-    };
-    let part = |from: usize, to: usize| token.get(from..to).ok_or(Refusal::MalformedToken);
-    let header = part(0, first)?;
-    if header.len() > HEADER_BYTES {
-        return Err(Refusal::TokenTooLong);
+/// A token, read and not yet believed.
+#[derive(Debug)]
+pub struct Token<'a> {
+    /// Its parts.
+    pub(crate) parts: &'a Parts<'a>,
+    /// Its header.
+    pub(crate) header: Header<'a>,
+    claims: Object<'a>,
+}
+
+impl<'a> Token<'a> {
+    /// Reads header and claims.
+    ///
+    /// # Errors
+    ///
+    /// Where one cannot be read, or the header wants what is not understood here.
+    pub fn read(parts: &'a Parts<'a>) -> Result<Self, Refusal> {
+        let header = Header::read(&parts.header)?;
+        let claims = Object::read(&parts.claims).ok_or(Refusal::MalformedJson)?;
+        Ok(Self { parts, header, claims })
     }
-    Ok(Parts {
-        signed: part(0, second)?.as_bytes(),
-        header: decode(header)?,
-        claims: decode(part(first + 1, second)?)?,
-        signature: decode(part(second + 1, token.len())?)?,
-    })
+
+    /// What it says.
+    pub fn claims(&self) -> &Object<'a> {
+        &self.claims
+    }
+
+    /// Whose it says that it is.
+    pub fn issuer(&self) -> Option<&str> {
+        self.claims.get("iss").and_then(Json::text)
+    }
+
+    /// The algorithm it says that it is signed by.
+    pub fn algorithm(&self) -> Algorithm {
+        self.header.algorithm
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// Takes a token apart.
+    ///
+    /// # Errors
+    ///
+    /// Where it has not three parts of strict base64url.
+    pub fn of(token: &'a str) -> Result<Self, Refusal> {
+        let mut dots = token.match_indices('.').map(|(place, _)| place);
+        let places = (dots.next(), dots.next(), dots.next(), dots.next(), dots.next());
+        let (first, second) = match places {
+            (Some(first), Some(second), None, ..) => (first, second),
+            (_, _, _, Some(_), None) => return Err(Refusal::EncryptedToken),
+            _ => return Err(Refusal::MalformedToken),
+        };
+        let part = |from: usize, to: usize| token.get(from..to).ok_or(Refusal::MalformedToken);
+        let header = part(0, first)?;
+        if header.len() > HEADER_BYTES {
+            return Err(Refusal::TokenTooLong);
+        }
+        Ok(Self {
+            signed: part(0, second)?.as_bytes(),
+            header: decode(header)?,
+            claims: decode(part(first + 1, second)?)?,
+            signature: decode(part(second + 1, token.len())?)?,
+        })
+    }
 }
 
 /// Strict: no padding, no other alphabet, no bits beyond the last byte, so that each

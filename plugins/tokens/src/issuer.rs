@@ -6,20 +6,19 @@ use serde_json::Value;
 
 use crate::algorithm::{Algorithm, Kind};
 use crate::refusal::Refusal;
-use crate::rules::Rules;
+use crate::rules::{Policy, Rules};
 use crate::settings::{IssuerSettings, Scalar, Texts, Wanted};
-use crate::token::{Header, Parts, is_type};
+use crate::token::{Header, Token, is_type};
 
 /// Members of a JSON Web Key that are private (RFC 7518, section 6).
 const PRIVATE: [&str; 3] = ["d", "k", "p"];
 
 /// An issuer whose tokens are accepted.
 #[derive(Debug)]
-pub(crate) struct Issuer {
+pub struct Issuer {
     /// What `iss` says.
-    pub(crate) name: String,
-    /// What its claims must be.
-    pub(crate) rules: Rules,
+    pub name: String,
+    rules: Rules,
     trust: Trust,
     algorithms: Vec<Algorithm>,
     types: Option<Vec<String>>,
@@ -36,7 +35,11 @@ enum Trust {
 
 impl Issuer {
     /// Checks an issuer's settings, whose table the pointer names.
-    pub(crate) fn new(
+    ///
+    /// # Errors
+    ///
+    /// Where they contradict one another; with the member at fault.
+    pub fn new(
         settings: IssuerSettings,
         required: &[String],
         pointer: &str,
@@ -97,15 +100,33 @@ impl Issuer {
     }
 
     /// What the host must hold ready.
-    pub(crate) fn asks(&self, plan: Plan) -> Plan {
+    pub fn asks(&self, plan: Plan) -> Plan {
         match &self.trust {
             Trust::Keys(source) => plan.asks_issuer_at(&self.name, source.clone()),
             Trust::Secret(name) => plan.asks_secret(name),
         }
     }
 
+    /// Admits a token that names this issuer, at a time in milliseconds since 1970; gives
+    /// when it stops to hold.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not hold, or that cannot be told.
+    pub fn admit(
+        &self,
+        token: &Token<'_>,
+        policy: &Policy,
+        now_ms: u64,
+    ) -> Result<Option<u64>, Refusal> {
+        self.check(&token.header)?;
+        let expires_at = self.rules.judge(token.claims(), policy, now_ms)?;
+        self.verify(token)?;
+        Ok(expires_at)
+    }
+
     /// Refuses headers that this issuer's tokens do not have.
-    pub(crate) fn check(&self, header: &Header<'_>) -> Result<(), Refusal> {
+    fn check(&self, header: &Header<'_>) -> Result<(), Refusal> {
         if !self.algorithms.contains(&header.algorithm) {
             return Err(Refusal::AlgorithmNotAllowed);
         }
@@ -119,7 +140,8 @@ impl Issuer {
     }
 
     /// Verifies a token's signature.
-    pub(crate) fn verify(&self, header: &Header<'_>, parts: &Parts<'_>) -> Result<(), Refusal> {
+    fn verify(&self, token: &Token<'_>) -> Result<(), Refusal> {
+        let (header, parts) = (&token.header, token.parts);
         if !header.algorithm.fits(parts.signature.len()) {
             return Err(Refusal::BadSignature);
         }

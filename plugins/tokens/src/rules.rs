@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use portcullis_plugin_sdk::{Attribute, Grant, SettingsError, Value};
 
-use crate::binding::Binding;
 use crate::json::{Json, Object};
 use crate::refusal::Refusal;
 use crate::settings::{Scalar, Texts, Wanted};
@@ -17,24 +16,22 @@ const RESERVED: [&str; 7] = ["iss", "aud", "exp", "nbf", "iat", "scope", "scp"];
 
 /// What holds for every issuer.
 #[derive(Debug)]
-pub(crate) struct Policy {
+pub struct Policy {
     /// By how much clocks may differ, in milliseconds.
-    pub(crate) leeway_ms: u64,
+    pub leeway_ms: u64,
     /// How long after `iat` a token holds, in milliseconds.
-    pub(crate) max_age_ms: Option<u64>,
+    pub max_age_ms: Option<u64>,
     /// The claims that hold scopes.
-    pub(crate) scope_claims: Vec<String>,
+    pub scope_claims: Vec<String>,
     /// The claim that names the caller.
-    pub(crate) principal: String,
+    pub principal: String,
     /// The claims that become attributes; all where absent.
-    pub(crate) attributes: Option<Vec<String>>,
-    /// When tokens must be bound to the client's certificate.
-    pub(crate) binding: Binding,
+    pub attributes: Option<Vec<String>>,
 }
 
 /// What one issuer's tokens must say.
 #[derive(Debug)]
-pub(crate) struct Rules {
+pub struct Rules {
     audience: Audience,
     claims: Vec<(String, Vec<Scalar>)>,
     required: Vec<String>,
@@ -48,7 +45,11 @@ enum Audience {
 
 impl Rules {
     /// Checks the rules of a table of settings, which the pointer names.
-    pub(crate) fn new(
+    ///
+    /// # Errors
+    ///
+    /// Where they contradict one another; with the member at fault.
+    pub fn new(
         audience: Option<Texts>,
         claims: Option<BTreeMap<String, Wanted>>,
         required: Vec<String>,
@@ -79,7 +80,11 @@ impl Rules {
     }
 
     /// Judges claims at a time, in milliseconds since 1970; gives when they stop to hold.
-    pub(crate) fn judge(
+    ///
+    /// # Errors
+    ///
+    /// Where they do not hold.
+    pub fn judge(
         &self,
         claims: &Object<'_>,
         policy: &Policy,
@@ -90,13 +95,18 @@ impl Rules {
             return Err(Refusal::MissingClaim);
         }
         self.check_audience(claims)?;
+        self.check_claims(claims)?;
+        Ok(ends)
+    }
+
+    fn check_claims(&self, claims: &Object<'_>) -> Result<(), Refusal> {
         for (name, wanted) in &self.claims {
             let claim = claims.get(name).ok_or(Refusal::ClaimMismatch)?;
             if !wanted.iter().any(|wanted| matches(claim, wanted)) {
                 return Err(Refusal::ClaimMismatch);
             }
         }
-        Ok(ends)
+        Ok(())
     }
 
     fn check_audience(&self, claims: &Object<'_>) -> Result<(), Refusal> {
@@ -174,11 +184,11 @@ fn matches(claim: &Json<'_>, wanted: &Scalar) -> bool {
 
 impl Policy {
     /// Who bears a token with these claims.
-    pub(crate) fn grant(
-        &self,
-        claims: &Object<'_>,
-        expires_at: Option<u64>,
-    ) -> Result<Grant, Refusal> {
+    ///
+    /// # Errors
+    ///
+    /// Where they name nobody, or scopes in a way that cannot be read.
+    pub fn grant(&self, claims: &Object<'_>, expires_at: Option<u64>) -> Result<Grant, Refusal> {
         let principal = claims.get(&self.principal).and_then(Json::text);
         let principal = principal.filter(|name| !name.is_empty()).ok_or(Refusal::NoPrincipal)?;
         let mut grant = Grant::to(principal);

@@ -1,22 +1,21 @@
-//! Why a token does not hold: a code for the operator, and next to nothing for the client.
+//! Why a token does not hold, as codes for the operator.
 
-use portcullis_plugin_sdk::Denial;
 use portcullis_plugin_sdk::secrets::SecretError;
 
 macro_rules! refusals {
     ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal,)+) => {
         /// Why a token does not hold.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum Refusal {
+        pub enum Refusal {
             $($(#[doc = $doc])+ $variant,)+
         }
 
         impl Refusal {
-            #[cfg(test)]
-            pub(crate) const ALL: &[Self] = &[$(Self::$variant),+];
+            /// Each of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// The stable code for logs and metrics.
-            pub(crate) fn code(self) -> &'static str {
+            pub fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code,)+ }
             }
         }
@@ -90,36 +89,6 @@ refusals! {
     Unavailable = "unavailable",
     /// The server that knows the token could not be asked, or gave no answer: 503.
     Unanswered = "introspection-unavailable",
-}
-
-impl Refusal {
-    /// What the client may know: that its token is bad, or that it is no token at all.
-    /// Which check failed is not said, since none of the token's words may be trusted
-    /// before its signature.
-    fn challenge(self) -> &'static str {
-        match self {
-            Self::AmbiguousToken => {
-                r#"Bearer error="invalid_request", error_description="there is more than one token""#
-            }
-            Self::TokenTooLong | Self::MalformedToken | Self::EncryptedToken => {
-                r#"Bearer error="invalid_token", error_description="the token is malformed""#
-            }
-            _ => r#"Bearer error="invalid_token""#,
-        }
-    }
-}
-
-impl From<Refusal> for Denial {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            // A 401 would make clients throw good tokens away.
-            Refusal::Unavailable | Refusal::Unanswered => Self::unavailable(refusal.code()),
-            _ => {
-                let challenge = refusal.challenge();
-                Self::unauthenticated(refusal.code()).with_header("www-authenticate", challenge)
-            }
-        }
-    }
 }
 
 impl From<SecretError> for Refusal {

@@ -16,11 +16,11 @@ const DEEPEST: usize = 16;
 
 /// An object's members, in the order written.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+pub struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
 /// A value, as far as it matters here.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Json<'a> {
+pub enum Json<'a> {
     Null,
     Bool(bool),
     Integer(i64),
@@ -37,7 +37,7 @@ pub(crate) enum Json<'a> {
 
 impl<'a> Object<'a> {
     /// Reads one object and nothing after it; none where it is anything else.
-    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let object = reader.deserialize_map(Members).ok()?;
         reader.end().ok()?;
@@ -45,19 +45,19 @@ impl<'a> Object<'a> {
     }
 
     /// A member by name.
-    pub(crate) fn get(&self, name: &str) -> Option<&Json<'a>> {
+    pub fn get(&self, name: &str) -> Option<&Json<'a>> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value)
     }
 
     /// All members, in the order written.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
+    pub fn members(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 }
 
 impl Json<'_> {
     /// The text, if it is one.
-    pub(crate) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
@@ -65,7 +65,7 @@ impl Json<'_> {
     }
 
     /// The texts of a text or a list of texts; none where it is anything else.
-    pub(crate) fn texts(&self) -> Option<Vec<&str>> {
+    pub fn texts(&self) -> Option<Vec<&str>> {
         match self {
             Self::Text(text) => Some(vec![text]),
             Self::List(list) => list.iter().map(Json::text).collect(),

@@ -10,7 +10,7 @@ use crate::refusal::Refusal;
 /// A signature algorithm, as `alg` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub(crate) enum Algorithm {
+pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
     /// RSASSA-PKCS1-v1_5 with SHA-384.
@@ -42,7 +42,7 @@ pub(crate) enum Algorithm {
 
 /// How a signature is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// With a public key of the issuer.
     PublicKey(SignatureAlgorithm),
     /// With a secret that issuer and gateway share.
@@ -51,7 +51,7 @@ pub(crate) enum Kind {
 
 impl Algorithm {
     /// What issuers with public keys may use where the settings do not say.
-    pub(crate) const BY_KEYS: [Self; 10] = [
+    pub const BY_KEYS: [Self; 10] = [
         Self::Rs256,
         Self::Rs384,
         Self::Rs512,
@@ -65,7 +65,11 @@ impl Algorithm {
     ];
 
     /// Reads `alg`; names are case-sensitive.
-    pub(crate) fn named(name: &str) -> Result<Self, Refusal> {
+    ///
+    /// # Errors
+    ///
+    /// Where it is `none`, or no algorithm known here.
+    pub fn named(name: &str) -> Result<Self, Refusal> {
         Ok(match name {
             "RS256" => Self::Rs256,
             "RS384" => Self::Rs384,
@@ -87,7 +91,7 @@ impl Algorithm {
     }
 
     /// How its signatures are verified.
-    pub(crate) fn kind(self) -> Kind {
+    pub fn kind(self) -> Kind {
         use SignatureAlgorithm as S;
         match self {
             Self::Rs256 => Kind::PublicKey(S::Rs256),
@@ -108,7 +112,7 @@ impl Algorithm {
 
     /// Whether a signature can be this long, in bytes. What cannot is not worth a call of
     /// the host, and an HMAC cut short is none.
-    pub(crate) fn fits(self, length: usize) -> bool {
+    pub fn fits(self, length: usize) -> bool {
         match self {
             Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => {
                 (256..=1024).contains(&length)
