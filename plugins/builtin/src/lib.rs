@@ -27,6 +27,7 @@ mod tests {
             "iam",
             "json-schema",
             "jwt",
+            "oidc-login",
         ];
         assert_eq!(names, shipped);
         for (name, bytes) in components() {

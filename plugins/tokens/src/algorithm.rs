@@ -110,6 +110,17 @@ impl Algorithm {
         }
     }
 
+    /// The hash function within it; of Ed25519, SHA-512.
+    pub fn hash(self) -> HashAlgorithm {
+        match self {
+            Self::Rs256 | Self::Ps256 | Self::Es256 | Self::Hs256 => HashAlgorithm::Sha256,
+            Self::Rs384 | Self::Ps384 | Self::Es384 | Self::Hs384 => HashAlgorithm::Sha384,
+            Self::Rs512 | Self::Ps512 | Self::Es512 | Self::Hs512 | Self::Eddsa => {
+                HashAlgorithm::Sha512
+            }
+        }
+    }
+
     /// Whether a signature can be this long, in bytes. What cannot is not worth a call of
     /// the host, and an HMAC cut short is none.
     pub fn fits(self, length: usize) -> bool {

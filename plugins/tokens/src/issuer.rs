@@ -5,6 +5,7 @@ use portcullis_plugin_sdk::{KeySource, Plan, SettingsError, secrets};
 use serde_json::Value;
 
 use crate::algorithm::{Algorithm, Kind};
+use crate::json::Object;
 use crate::refusal::Refusal;
 use crate::rules::{Policy, Rules};
 use crate::settings::{IssuerSettings, Scalar, Texts, Wanted};
@@ -123,6 +124,15 @@ impl Issuer {
         let expires_at = self.rules.judge(token.claims(), policy, now_ms)?;
         self.verify(token)?;
         Ok(expires_at)
+    }
+
+    /// Whether claims are still what the settings want, whatever the time.
+    ///
+    /// # Errors
+    ///
+    /// Where one is not.
+    pub fn check_claims(&self, claims: &Object<'_>) -> Result<(), Refusal> {
+        self.rules.check_claims(claims)
     }
 
     /// Refuses headers that this issuer's tokens do not have.

@@ -21,11 +21,15 @@ pub struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 /// A value, as far as it matters here.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json<'a> {
+    /// Nothing.
     Null,
+    /// True or false.
     Bool(bool),
+    /// A whole number.
     Integer(i64),
     /// Finite: JSON has no other numbers.
     Number(f64),
+    /// A text.
     Text(Cow<'a, str>),
     /// A list of scalars.
     List(Vec<Json<'a>>),

@@ -99,7 +99,7 @@ impl Rules {
         Ok(ends)
     }
 
-    fn check_claims(&self, claims: &Object<'_>) -> Result<(), Refusal> {
+    pub(crate) fn check_claims(&self, claims: &Object<'_>) -> Result<(), Refusal> {
         for (name, wanted) in &self.claims {
             let claim = claims.get(name).ok_or(Refusal::ClaimMismatch)?;
             if !wanted.iter().any(|wanted| matches(claim, wanted)) {
