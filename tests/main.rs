@@ -28,6 +28,7 @@ mod jwt;
 mod lambda;
 mod loading;
 mod malformed;
+mod oidc_login;
 mod openapi;
 mod policies;
 mod reads;

@@ -14,7 +14,13 @@ const STAMP: &str = "installed-for";
 /// Installs the packages of Node and of Python, each where it is missing or another
 /// version than is pinned.
 pub(crate) fn clients() -> Outcome {
-    setup::debian(&[("node", "nodejs"), ("npm", "npm"), ("python3", "python3"), ("curl", "curl")])?;
+    setup::debian(&[
+        ("node", "nodejs"),
+        ("npm", "npm"),
+        ("python3", "python3"),
+        ("curl", "curl"),
+        ("chromium", "chromium"),
+    ])?;
     node()?;
     python()?;
     schema_suite()
