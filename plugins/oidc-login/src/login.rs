@@ -23,7 +23,7 @@ const ID: usize = 8;
 const STATE: usize = 22;
 
 /// A login that has begun.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Login {
     /// `state`: what the callback must repeat.
     pub(crate) state: String,

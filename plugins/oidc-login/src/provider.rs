@@ -46,7 +46,6 @@ pub(crate) struct Endpoints {
 }
 
 /// What the token endpoint said.
-#[derive(Debug)]
 pub(crate) struct Answer {
     /// The ID token; not verified.
     pub(crate) id_token: Option<String>,

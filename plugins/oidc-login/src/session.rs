@@ -24,7 +24,7 @@ pub(crate) struct Lives {
 }
 
 /// What a browser keeps of its login.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Session {
     /// The ID token, verified before it was sealed.
     pub(crate) id_token: String,

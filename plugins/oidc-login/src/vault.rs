@@ -28,7 +28,6 @@ pub(crate) enum Purpose {
 }
 
 /// What was sealed, and which key opened it.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Opened {
     /// The bytes.
     pub(crate) plain: Vec<u8>,
