@@ -8,12 +8,16 @@ use crate::read::{Either, Named, Number, Size, Time, TimeOrZero, Written, table,
 mod api;
 mod composition;
 mod cors;
+mod guard;
+mod mapping;
 mod plugin_use;
 mod upstream;
 
 pub(crate) use api::{Api, OneOrMany, Respond, Rewrite, Route, Scopes, Use};
 pub(crate) use composition::{Composable, Composition};
 pub(crate) use cors::Cors;
+pub(crate) use guard::{Guard, GuardMode, GuardMost, GuardRule, Networks};
+pub(crate) use mapping::{RequestMapping, ResponseMapping, ResponseValue};
 pub(crate) use plugin_use::{
     Budget, Cache, Grants, HttpGrant, IdentitySource, Isolation, IsolationWord, Issuer, OnFault,
     PluginUse, Secret,
@@ -56,6 +60,8 @@ table! {
         /// The authorizer of every route that neither names its own nor has one by its API;
         /// `"none"` opens them.
         authorizer: Option<Composable<Use>>,
+        /// The guard of every API that has none of its own.
+        guard: Option<Guard>,
         /// Health, readiness and metrics; `"off"` turns them off.
         admin: Either<Off, Admin> = {},
         /// Where access log lines go.

@@ -20,18 +20,25 @@ use crate::secret::Secret;
 mod access;
 mod cors;
 mod grants;
+mod guard;
+mod mapping;
 mod origin;
 mod resource;
 mod source;
 mod tls;
 
-pub(crate) use access::same_to_upstreams;
-pub use access::{Access, Authorization, IdentityHeader, RESERVED_HEADERS, Scopes};
+pub use access::{
+    Access, Authorization, IdentityHeader, RESERVED_HEADERS, Scopes, same_to_upstreams,
+};
 pub use cors::{AllowedHeaders, AllowedOrigins, Cors, OriginPattern, OriginSet};
 pub use grants::{
     Grants, HttpGrant, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, Origin, OriginHost,
     SecretGrant,
 };
+pub use guard::{
+    Guard, GuardCondition, GuardMode, GuardMost, GuardPart, GuardRule, Listed, MediaType,
+};
+pub use mapping::{Change, RequestMapping, ResponseChanges, ResponseMapping, StatusMatch};
 pub use resource::ApiResource;
 pub use source::{CacheRule, IdentitySource, RequestPart};
 pub use tls::{CertificateFiles, ClientCertificate, ListenerTls, TlsVersion};
@@ -338,6 +345,8 @@ pub struct Api {
     pub resource: Arc<ApiResource>,
     /// What pages of other origins may do where no route is; `None` leaves CORS alone.
     pub cors: Option<Arc<Cors>>,
+    /// Rules that are looked at first, if there are any.
+    pub guard: Option<Arc<Guard>>,
     /// Its routes.
     pub routes: Vec<Route>,
 }
@@ -374,6 +383,12 @@ pub struct Route {
     pub response_transforms: Vec<Use>,
     /// What pages of other origins may do; `None` leaves CORS to the upstream.
     pub cors: Option<Arc<Cors>>,
+    /// What is changed of requests without a plugin, if anything is.
+    pub request: Option<Arc<RequestMapping>>,
+    /// What is changed of responses without a plugin, if anything is.
+    pub response: Option<Arc<ResponseMapping>>,
+    /// Whether no body may be held, of requests or of responses.
+    pub streams: bool,
     /// Who answers.
     pub integration: Integration,
     /// Bytes a request body may have.

@@ -23,16 +23,19 @@
 //! | `diagnostic`, `suggest` | problems as the operator reads them |
 //! | `schema` | the JSON Schema and the reference, from `document` |
 //! | `path`, `secret`, `service_url` | path patterns; secrets; where documents of services are |
+//! | `networks`, `country` | sets of addresses; the country of one |
 //! | `template`, `json_path` | texts with placeholders; places in JSON |
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod country;
 mod diagnostic;
 mod document;
 mod gateway;
 mod include;
 mod json_path;
+mod networks;
 mod path;
 mod read;
 mod resolve;
@@ -45,9 +48,11 @@ mod template;
 mod tree;
 mod units;
 
+pub use country::{Country, CountryDatabase};
 pub use diagnostic::{Diagnostic, Diagnostics, Place};
 pub use gateway::*;
 pub use json_path::{JsonPath, JsonPathProblem, Step};
+pub use networks::Networks;
 pub use path::{PathPattern, PathProblem, Segment};
 pub use schema::{reference, schema};
 pub use secret::Secret;

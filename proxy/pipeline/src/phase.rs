@@ -12,6 +12,7 @@ use crate::rejection::Rejection;
 mod authorization;
 pub(crate) mod authorize;
 pub(crate) mod canonical;
+pub(crate) mod guard;
 pub(crate) mod hold;
 pub(crate) mod identity_headers;
 pub(crate) mod preflight;

@@ -4,6 +4,7 @@
 mod issuers;
 mod plan;
 mod problem;
+mod streaming;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -59,7 +60,12 @@ impl Engine {
         gateway: &Gateway,
         previous: Option<&PluginHost>,
     ) -> Result<PluginHost, Diagnostics> {
-        self.load_uses(&gateway.plugin_uses, gateway.plugin_directory.as_deref(), previous)
+        let directory = gateway.plugin_directory.as_deref();
+        let host = self.load_uses(&gateway.plugin_uses, directory, previous)?;
+        match Diagnostics::from_problems(streaming::problems(&gateway.apis, &host)) {
+            Some(diagnostics) => Err(diagnostics),
+            None => Ok(host),
+        }
     }
 
     /// The same for plugin uses that stand in no configuration.

@@ -7,6 +7,7 @@ pub(crate) mod key;
 pub(crate) mod plugin;
 pub(crate) mod policy;
 pub(crate) mod routes;
+mod shown_mapping;
 pub(crate) mod store;
 
 use std::process::ExitCode;
@@ -50,8 +51,10 @@ pub(crate) struct ShownRoute {
     pub(crate) path: Option<String>,
     pub(crate) authorizer: Option<String>,
     pub(crate) validators: Vec<String>,
+    pub(crate) request: Vec<String>,
     pub(crate) request_transforms: Vec<String>,
     pub(crate) response_transforms: Vec<String>,
+    pub(crate) response: Vec<String>,
     pub(crate) answered_by: String,
 }
 
@@ -80,8 +83,10 @@ impl ShownRoute {
                 Access::By(authorization) => Some(shown_authorization(authorization, &name)),
             },
             validators: names(&route.validators),
+            request: route.request.as_deref().map(shown_mapping::request).unwrap_or_default(),
             request_transforms: names(&route.request_transforms),
             response_transforms: names(&route.response_transforms),
+            response: route.response.as_deref().map(shown_mapping::response).unwrap_or_default(),
             answered_by: match &route.integration {
                 Integration::Proxy { upstream, .. } => format!("upstream {}", upstream.name),
                 Integration::Fixed { status, .. } => format!("status {}", status.as_u16()),

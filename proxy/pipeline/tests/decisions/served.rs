@@ -32,6 +32,9 @@ pub(crate) fn route(key: &str) -> Route {
         validators: Vec::new(),
         request_transforms: Vec::new(),
         response_transforms: Vec::new(),
+        request: None,
+        response: None,
+        streams: false,
         integration: Integration::Proxy { upstream: upstream(), path: PathRewrite::Keep },
         body_limit: 100,
         cors: None,
@@ -58,6 +61,7 @@ pub(crate) fn api(name: &str, hosts: &[&str], base_path: &str, routes: Vec<Route
         base_path: base_path.into(),
         resource: Arc::new(ApiResource::of(name, "000000000000", "local")),
         cors: None,
+        guard: None,
         routes,
     }
 }
