@@ -20,6 +20,7 @@ use crate::secret::Secret;
 mod access;
 mod cors;
 mod grants;
+mod limits;
 mod origin;
 mod resource;
 mod source;
@@ -32,6 +33,7 @@ pub use grants::{
     Grants, HttpGrant, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, Origin, OriginHost,
     SecretGrant,
 };
+pub use limits::{Limit, LimitFields, LimitKey, Limits, RouteLimits};
 pub use resource::ApiResource;
 pub use source::{CacheRule, IdentitySource, RequestPart};
 pub use tls::{CertificateFiles, ClientCertificate, ListenerTls, TlsVersion};
@@ -55,6 +57,8 @@ pub struct Gateway {
     pub access_log: AccessLog,
     /// Bounds on what clients may send.
     pub limits: Limits,
+    /// Throttles and concurrency limits, each at its [`index`](Limit::index).
+    pub throttles: Vec<Arc<Limit>>,
     /// How the process stops.
     pub shutdown: Shutdown,
     /// Worker threads; `None` takes one for each core.
@@ -364,6 +368,8 @@ pub struct Route {
     pub access: Access,
     /// The scopes that the caller must have; `None` for none.
     pub scopes: Option<Scopes>,
+    /// How much may pass.
+    pub limits: RouteLimits,
     /// Request headers that only the gateway writes, in the order written.
     pub identity_headers: Arc<[IdentityHeader]>,
     /// Checks, in order.
@@ -447,25 +453,6 @@ pub enum AccessLog {
     Stdout,
     /// One JSON object a line, appended to this file.
     File(PathBuf),
-}
-
-/// Bounds on what clients may send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a request head.
-    pub header_bytes: usize,
-    /// Header fields of a request.
-    pub header_count: usize,
-    /// Bytes of a request target.
-    pub target_bytes: usize,
-    /// How long a whole request head may take.
-    pub header_timeout: Duration,
-    /// How long a client may pause within a body.
-    pub body_timeout: Duration,
-    /// How long an idle client connection is kept.
-    pub keep_alive: Duration,
-    /// Requests bodies that may be held in memory at once, in bytes.
-    pub held_body_bytes: u64,
 }
 
 /// How the process stops.

@@ -12,9 +12,11 @@ use crate::suggest;
 use crate::tree::{Node, Table, Value};
 
 mod macros;
+mod rate;
 mod scalars;
 
 pub(crate) use macros::{table, texts, words};
+pub(crate) use rate::Rate;
 pub(crate) use scalars::{Number, Settings, Size, Time, TimeOrZero};
 
 /// A type that can be read from a node.

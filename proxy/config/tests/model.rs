@@ -8,10 +8,12 @@ use std::time::Duration;
 use portcullis_config::{
     Access, AccessLog, AllowedHeaders, AllowedOrigins, Authorization, Balance, CacheRule,
     ClientCertificate, Gateway, HashKey, HostPattern, HostRewrite, IdentityHeader, Integration,
-    Isolation, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, OnFault, Origin, OriginHost,
-    PathRewrite, PluginUseId, Process, RequestPart, Role, RouteMatch, Scopes, Surroundings,
-    TlsVersion, UpstreamProtocol, Use, load, parse, parse_within, reference, schema,
+    Isolation, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, Limit, LimitFields, LimitKey,
+    OnFault, Origin, OriginHost, PathRewrite, PluginUseId, Process, RequestPart, Role, RouteMatch,
+    Scopes, Surroundings, TlsVersion, UpstreamProtocol, Use, load, parse, parse_within, reference,
+    schema,
 };
+use portcullis_limits::Policy;
 
 /// The files of a folder, and the variable `HMAC`.
 struct Variables;
@@ -82,6 +84,8 @@ fn the_process_is_as_written() {
         (seconds(5), seconds(30), seconds(20))
     );
     assert_eq!(limits.held_body_bytes, 1 << 30);
+    assert_eq!((limits.throttle_keys, limits.throttle_ipv6_prefix), (5000, 56));
+    assert_eq!(limits.throttle_fields, LimitFields::Always);
 }
 
 #[test]
@@ -382,5 +386,48 @@ fn schema_and_reference_name_every_key_of_the_whole_file() {
         let Some((key, _)) = line.split_once(" = ") else { continue };
         assert!(schema.contains(&format!("\"{key}\"")), "{key}");
         assert!(reference.contains(&format!("`{key}`")), "{key}");
+    }
+}
+
+/// Limits as a test writes them: their name, how much, and whose.
+fn shown(limit: &Limit) -> String {
+    let how_much = match limit.spec.policy {
+        Policy::Bucket(bucket) => format!("{} {}", bucket.rate(), bucket.burst()),
+        Policy::InFlight(limit) => limit.to_string(),
+    };
+    let whose = limit.per.as_ref().map_or("all".to_owned(), LimitKey::to_string);
+    format!("{} {how_much} {whose}", limit.spec.name)
+}
+
+#[test]
+fn routes_are_charged_to_their_limits_narrowest_first() {
+    let (_folder, gateway) = whole();
+
+    let [orders, other] = &gateway.apis[..] else { panic!("two apis") };
+    let limits = &orders.routes[0].limits;
+    let ladder: Vec<String> = limits.ladder.iter().map(|limit| shown(limit)).collect();
+    assert_eq!(
+        ladder,
+        [
+            "route-client 100/s 200 client",
+            "route-address 5/m 5 address",
+            "route-in-flight-attribute 50 identity:tenant",
+            "api-in-flight-usage-key 70 usage-key",
+            "api 1000/s 1000 all",
+            "all 80 all",
+            "everything 10000/s 5000 all",
+            "account-in-flight 900 all",
+        ]
+    );
+    assert_eq!((limits.cost, limits.ipv6_prefix), (5, 56));
+    let failed = |at: usize| orders.routes[at].limits.failed_authorizations.as_deref().map(shown);
+    assert_eq!(failed(0).unwrap(), "failed-authorizations 5/10s 1 address");
+    assert_eq!(failed(1), None, "the route is open");
+    let other = &other.routes[0].limits;
+    assert_eq!((other.ladder.len(), other.cost), (2, 1));
+    let failed = other.failed_authorizations.as_deref().map(shown);
+    assert_eq!(failed.unwrap(), "failed-authorizations 5/m 20 address");
+    for (at, limit) in gateway.throttles.iter().enumerate() {
+        assert_eq!(limit.index, at);
     }
 }

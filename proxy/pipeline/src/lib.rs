@@ -3,12 +3,12 @@
 //! answer.
 //!
 //! ```text
-//! preflight ◀─ receive ─▶ route ─▶ authorize ─▶ validate ─▶ transform_request ─▶ upstream
-//! client ◀──────────────────────────────────────────── transform_response ◀──┘
+//! preflight ◀─ receive ─▶ route ─▶ authorize ─▶ limit ─▶ validate ─▶ transform_request ─▶ upstream
+//! client ◀────────────────────────────────────────────────────── transform_response ◀──┘
 //! ```
 //!
 //! This crate must not know sockets, clocks, Pingora or wasmtime: what it needs of
-//! them are the ports [`Incoming`] and [`Plugins`]. A decision is therefore a
+//! them are the ports [`Incoming`], [`Plugins`] and [`Limits`]. A decision is therefore a
 //! function of its arguments, and is tested without a gateway.
 
 mod admitted;
@@ -16,6 +16,7 @@ mod client_certificate;
 mod cors;
 mod edit;
 mod incoming;
+mod limits;
 mod phase;
 mod pipeline;
 mod plugins;
@@ -33,6 +34,7 @@ pub use edit::{
     BodyAccess, EditProblem, RequestEdit, ResponseEdit, apply_to_request, apply_to_response,
 };
 pub use incoming::{Arrival, BodyFault, HeldBody, Incoming, Scheme, TlsFacts};
+pub use limits::{Limits, ThrottleKind, Throttled};
 pub use phase::canonical::{CanonicalPath, PathProblem};
 pub use pipeline::{Answered, Pipeline, ResponseNeed};
 pub use plugins::{

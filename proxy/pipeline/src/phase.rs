@@ -14,6 +14,7 @@ pub(crate) mod authorize;
 pub(crate) mod canonical;
 pub(crate) mod hold;
 pub(crate) mod identity_headers;
+pub(crate) mod limit;
 pub(crate) mod preflight;
 pub(crate) mod receive;
 pub(crate) mod route;

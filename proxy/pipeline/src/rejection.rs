@@ -1,17 +1,21 @@
 //! Why the gateway answers a request itself, and with what.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::admitted::Answer;
 use crate::edit::{append_allowed, without_reserved};
 use crate::incoming::BodyFault;
+use crate::limits::Throttled;
 use crate::phase::canonical::PathProblem;
 use crate::plugins::{Denial, PluginFault, Reason, Violation};
 use crate::record::{Decision, DecisionKind};
 use crate::route_table::NotFound;
+
+/// The type of problem that the draft of the `RateLimit` fields registers.
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
 /// Why the gateway answers a request itself.
 ///
@@ -61,6 +65,9 @@ pub enum Rejection {
     /// The caller has none of the scopes that the route needs, or lacks one of them.
     #[error("the caller lacks the scope: {}", .0.join(" "))]
     InsufficientScope(Vec<String>),
+    /// More requests than a limit lets pass.
+    #[error("over the limit: {}", .0.limits.join(", "))]
+    Throttled(Throttled),
     /// Validators found these.
     #[error("{}", violations_text(.0))]
     Invalid(Vec<Violation>),
@@ -168,6 +175,7 @@ impl Rejection {
             | Self::PolicyExplicitDeny(_)
             | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
             Self::Denied(Denial::Respond(answer)) => answer.status,
+            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Body(BodyFault::NoRoom)
             | Self::AuthorizerFault { .. }
             | Self::PluginFault { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -195,6 +203,7 @@ impl Rejection {
             Self::PolicyExplicitDeny(_) => "policy-explicit-deny",
             Self::Denied(Denial::Respond(_)) => "answered-by-authorizer",
             Self::InsufficientScope(_) => "insufficient-scope",
+            Self::Throttled(throttled) => throttled.kind.code(),
             Self::Invalid(_) => "invalid-request",
             Self::Upstream(failure) => failure.code(),
         }
@@ -207,6 +216,7 @@ impl Rejection {
                 Some(fault.code().to_owned())
             }
             Self::Denied(Denial::Unidentified(lacking)) => Some(lacking.code().to_owned()),
+            Self::Throttled(throttled) => throttled.limits.first().cloned(),
             Self::Denied(denial) => denial_reason(denial).map(|reason| reason.code.clone()),
             Self::Preflight(problem) => Some(problem.code().to_owned()),
             Self::Malformed(_)
@@ -259,6 +269,12 @@ impl Rejection {
             }
             Self::InsufficientScope(scopes) => {
                 headers.extend(challenge(scopes).map(|challenge| (WWW_AUTHENTICATE, challenge)));
+            }
+            Self::Throttled(throttled) => {
+                headers.insert(RETRY_AFTER, throttled.retry_after_s.into());
+                headers.extend(throttled.fields.iter().cloned());
+                set(&mut problem, "type", QUOTA_EXCEEDED.into());
+                set(&mut problem, "violated-policies", json!(throttled.limits));
             }
             Self::Invalid(violations) => {
                 set(&mut problem, "violations", violations.iter().map(violation).collect())

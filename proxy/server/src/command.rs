@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod consumer;
 pub(crate) mod explain;
 pub(crate) mod key;
+mod limits;
 pub(crate) mod plugin;
 pub(crate) mod policy;
 pub(crate) mod routes;
@@ -49,6 +50,8 @@ pub(crate) struct ShownRoute {
     pub(crate) route: String,
     pub(crate) path: Option<String>,
     pub(crate) authorizer: Option<String>,
+    pub(crate) limits: Vec<String>,
+    pub(crate) cost: u64,
     pub(crate) validators: Vec<String>,
     pub(crate) request_transforms: Vec<String>,
     pub(crate) response_transforms: Vec<String>,
@@ -79,6 +82,8 @@ impl ShownRoute {
                 Access::Open => None,
                 Access::By(authorization) => Some(shown_authorization(authorization, &name)),
             },
+            limits: limits::shown(&route.limits),
+            cost: route.limits.cost,
             validators: names(&route.validators),
             request_transforms: names(&route.request_transforms),
             response_transforms: names(&route.response_transforms),

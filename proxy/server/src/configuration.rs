@@ -12,6 +12,7 @@ use portcullis_state::StateError;
 
 use crate::credentials;
 use crate::current::Running;
+use crate::limiting::LocalLimits;
 use crate::listen::{self, ListenError};
 use crate::telemetry::Telemetry;
 use crate::upstream::{UpstreamBuildError, Upstreams};
@@ -83,7 +84,8 @@ pub(crate) fn build(
 ) -> Result<Running, BuildError> {
     let plugins = engine.load(&gateway, previous.map(|running| running.pipeline.plugins()))?;
     let upstreams = Upstreams::build(&gateway, previous.map(|running| running.upstreams.as_ref()))?;
-    let pipeline = Pipeline::new(gateway.apis, plugins);
+    let limits = LocalLimits::new(&gateway, previous.map(|running| running.pipeline.limits()));
+    let pipeline = Pipeline::new(gateway.apis, plugins, limits);
     let routes = pipeline.routes().routes();
     let route_metrics = telemetry.route_metrics(
         routes.map(|route| (route.id.0, route.api.as_str(), route.route.key.as_str())),

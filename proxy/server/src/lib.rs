@@ -23,6 +23,7 @@ mod forwarding;
 mod guarded_stream;
 mod held_bytes;
 mod held_session;
+mod limiting;
 mod listen;
 mod proxy;
 mod received;

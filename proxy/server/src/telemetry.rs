@@ -108,6 +108,11 @@ impl Telemetry {
         if let Some(decision) = decision.filter(|decision| decision.kind == DecisionKind::Refused) {
             self.metrics.count_rejection(decision.code);
         }
+        if let Some(route) = &finished.record.route {
+            for limit in &finished.record.throttled_by {
+                self.metrics.count_throttled(&route.api, &route.route.key, limit);
+            }
+        }
         for (plugin, fault) in &finished.record.skipped {
             self.metrics.count_skipped_fault(plugin, fault);
         }

@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+use super::limits::{Ladder, Throttles};
 use super::names::Names;
 use super::plugin_use::PluginUses;
 use super::{Resolver, check_names, cors, identity, policy, route};
@@ -55,12 +56,14 @@ pub(super) struct Inherited {
     pub(super) upstream: Choice<Arc<Upstream>>,
     pub(super) body_limit: u64,
     pub(super) cors: Option<Arc<Cors>>,
+    pub(super) ladder: Ladder,
 }
 
 pub(super) fn apis(
     document: &Document,
     upstreams: &Names<Arc<Upstream>>,
     plugins: &mut PluginUses,
+    throttles: &mut Throttles,
     resolver: &mut Resolver<'_>,
 ) -> Vec<Api> {
     check_names("an api", &document.apis, resolver);
@@ -70,10 +73,11 @@ pub(super) fn apis(
     let mut apis = Vec::new();
     for entry in &document.apis.entries {
         let Some(written) = &entry.value else { continue };
-        let inherited = inherited(written, &top, upstreams, plugins, resolver);
+        let mut inherited = inherited(written, &top, upstreams, plugins, resolver);
+        inherited.ladder = throttles.of_api(&entry.name, written, resolver);
         let mut routes = Vec::new();
         for entry in &written.routes.entries {
-            routes.extend(route::route(entry, &inherited, upstreams, plugins, resolver));
+            routes.extend(route::route(entry, &inherited, upstreams, plugins, throttles, resolver));
         }
         let hosts = written.hosts.iter().flatten();
         let hosts = hosts.filter_map(|text| host(text, resolver)).collect();
@@ -117,6 +121,7 @@ fn inherited(
         upstream: if written.whole { upstream } else { upstream.in_doubt() },
         body_limit: written.body_limit.0,
         cors: written.cors.as_ref().map(|written| cors::cors(written, resolver)),
+        ladder: Ladder::default(),
     }
 }
 

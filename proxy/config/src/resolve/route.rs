@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::api::{self, Choice, Inherited};
+use super::limits::Throttles;
 use super::names::Names;
 use super::plugin_use::PluginUses;
 use super::{Resolver, cors, identity};
@@ -50,12 +51,14 @@ pub(super) fn route(
     inherited: &Inherited,
     upstreams: &Names<Arc<Upstream>>,
     plugins: &mut PluginUses,
+    throttles: &mut Throttles,
     resolver: &mut Resolver<'_>,
 ) -> Option<Route> {
     let matches = matches(&entry.name, &entry.place, &inherited.base_path, resolver);
     let written = entry.value.as_ref()?;
     let access = access(entry, written, inherited, plugins, resolver);
     let scopes = scopes(entry, written, (inherited, access.as_ref()), resolver);
+    let limits = throttles.of_route(entry, (written, access.as_ref()), &inherited.ladder, resolver);
     let identity_headers = written.identity_headers.as_ref();
     let identity_headers = identity_headers.map(|written| identity::headers(written, resolver));
     let validators = api::validators(written.validate.as_ref(), plugins, resolver);
@@ -75,6 +78,7 @@ pub(super) fn route(
         matches: matches?,
         access: access?,
         scopes,
+        limits,
         identity_headers: identity_headers
             .unwrap_or_else(|| Arc::clone(&inherited.identity_headers)),
         validators: validators.unwrap_or_else(|| inherited.validators.clone()),

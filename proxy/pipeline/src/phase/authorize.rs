@@ -4,10 +4,12 @@ use http::{HeaderName, HeaderValue};
 use portcullis_config::Access;
 
 use crate::incoming::Incoming;
+use crate::limits::Limits;
 use crate::phase::authorization::{Asking, Denied, Granted};
+use crate::phase::limit::{guard, note_failure};
 use crate::phase::route::Routed;
 use crate::phase::scopes;
-use crate::plugins::{Identity, Plugins};
+use crate::plugins::{Denial, Identity, Plugins};
 use crate::policy;
 use crate::record::Record;
 use crate::rejection::Rejection;
@@ -32,8 +34,13 @@ impl Authorized {
         Subject { identity: self.identity.as_ref(), ..self.routed.subject() }
     }
 
+    /// Adds headers for the response to those of the authorizer.
+    pub(crate) fn add_response_headers(&mut self, headers: Vec<(HeaderName, HeaderValue)>) {
+        self.response_headers.extend(headers);
+    }
+
     /// The request, its caller (none only on a route that the configuration opened
-    /// on purpose) and the headers that the authorizer wants on the response.
+    /// on purpose) and the headers for the response.
     pub(crate) fn into_parts(self) -> (Routed, Option<Identity>, Vec<(HeaderName, HeaderValue)>) {
         (self.routed, self.identity, self.response_headers)
     }
@@ -44,7 +51,7 @@ impl Authorized {
 /// Fails closed: an authorizer that faults has not allowed the request.
 pub(crate) async fn authorize<I: Incoming>(
     routed: Routed,
-    plugins: &impl Plugins,
+    (plugins, limits): (&impl Plugins, &impl Limits),
     incoming: &mut I,
     record: &mut Record,
 ) -> Result<Authorized, Rejection> {
@@ -56,6 +63,7 @@ pub(crate) async fn authorize<I: Incoming>(
         }
         Access::By(authorization) => authorization,
     };
+    guard(routed.subject(), limits, incoming, record).await?;
     let mut asking = Asking { routed: &routed, plugins, incoming };
     let grant = match asking.ask(authorization, None).await? {
         Ok(Granted { grant, by }) => {
@@ -64,6 +72,9 @@ pub(crate) async fn authorize<I: Incoming>(
         }
         Err(Denied { denial, by }) => {
             record.authorizers.extend(by);
+            if !matches!(denial, Denial::Respond(_)) {
+                note_failure(routed.subject(), limits, incoming).await;
+            }
             return Err(Rejection::Denied(denial));
         }
     };

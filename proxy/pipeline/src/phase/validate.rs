@@ -5,6 +5,7 @@ use portcullis_config::Role;
 use crate::incoming::Incoming;
 use crate::phase::authorize::Authorized;
 use crate::phase::hold::hold;
+use crate::phase::limit::Limited;
 use crate::phase::skip_or_reject;
 use crate::plugins::{Call, Plugins};
 use crate::record::Record;
@@ -31,11 +32,12 @@ impl Validated {
 
 /// Asks every validator, so that the client learns all that is wrong at once.
 pub(crate) async fn validate<I: Incoming>(
-    authorized: Authorized,
+    limited: Limited,
     plugins: &impl Plugins,
     incoming: &mut I,
     record: &mut Record,
 ) -> Result<Validated, Rejection> {
+    let authorized = limited.into_authorized();
     let route = authorized.routed().route();
     let mut violations = Vec::new();
     for validator in &route.validators {

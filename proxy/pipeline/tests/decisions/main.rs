@@ -9,7 +9,11 @@ mod canonical;
 #[cfg(test)]
 mod composition;
 #[cfg(test)]
+mod counted;
+#[cfg(test)]
 mod identity_headers;
+#[cfg(test)]
+mod limit;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]

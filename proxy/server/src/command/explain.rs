@@ -64,6 +64,7 @@ fn print(
     }
     println!("authorize  {}", shown.authorizer.as_deref().unwrap_or("open to all"));
     let lists = [
+        ("limit    ", &shown.limits),
         ("validate ", &shown.validators),
         ("transform", &shown.request_transforms),
         ("respond  ", &shown.response_transforms),
@@ -72,6 +73,9 @@ fn print(
         for name in names {
             println!("{phase}  {name}");
         }
+    }
+    if !shown.limits.is_empty() && shown.cost != 1 {
+        println!("cost       {}", shown.cost);
     }
     println!("integrate  {}", shown.answered_by);
 }

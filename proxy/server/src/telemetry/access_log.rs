@@ -96,6 +96,8 @@ struct DecisionPart {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    throttled_by: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     skipped: Vec<String>,
 }
 
@@ -135,6 +137,7 @@ impl Line {
                 code: decision.as_ref().map(|decision| decision.code),
                 reason: decision.as_ref().and_then(|decision| decision.reason.clone()),
                 detail: decision.map(|decision| decision.detail),
+                throttled_by: record.throttled_by.clone(),
                 skipped: skipped.collect(),
             },
         }

@@ -35,6 +35,13 @@ struct CodeLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ThrottledLabels {
+    api: String,
+    route: String,
+    policy: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FaultLabels {
     plugin: String,
     fault: &'static str,
@@ -98,6 +105,7 @@ pub(super) struct Metrics {
     pub(super) connections: Gauge<i64, AtomicI64>,
     pub(super) exchanges: Gauge<i64, AtomicI64>,
     rejections: Family<CodeLabel, Counter>,
+    throttled: Family<ThrottledLabels, Counter>,
     skipped_faults: Family<FaultLabels, Counter>,
     connection_faults: Family<ConnectionFaultLabel, Counter>,
     reloads: Family<ReloadLabel, Counter>,
@@ -117,6 +125,7 @@ impl Metrics {
             connections: Gauge::default(),
             exchanges: Gauge::default(),
             rejections: Family::default(),
+            throttled: Family::default(),
             skipped_faults: Family::default(),
             connection_faults: Family::default(),
             reloads: Family::default(),
@@ -142,6 +151,8 @@ impl Metrics {
             "Requests the gateway refused, by code",
             self.rejections.clone(),
         );
+        let help = "Requests refused because of a limit";
+        registry.register("throttled", help, self.throttled.clone());
         let help = "Plugin faults skipped by policy";
         registry.register("skipped_plugin_faults", help, self.skipped_faults.clone());
         let help = "Connections that ended before a request was seen";
@@ -163,6 +174,15 @@ impl Metrics {
 
     pub(super) fn count_rejection(&self, code: &'static str) {
         self.rejections.get_or_create(&CodeLabel { code }).inc();
+    }
+
+    pub(super) fn count_throttled(&self, api: &str, route: &str, policy: &str) {
+        let labels = ThrottledLabels {
+            api: api.to_owned(),
+            route: route.to_owned(),
+            policy: policy.to_owned(),
+        };
+        self.throttled.get_or_create(&labels).inc();
     }
 
     pub(super) fn count_skipped_fault(&self, plugin: &str, fault: &'static str) {
