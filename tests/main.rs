@@ -26,6 +26,7 @@ mod isolation;
 mod issuers;
 mod jwt;
 mod lambda;
+mod last_good;
 mod loading;
 mod malformed;
 mod policies;

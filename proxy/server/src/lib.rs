@@ -23,6 +23,7 @@ mod forwarding;
 mod guarded_stream;
 mod held_bytes;
 mod held_session;
+mod last_good;
 mod listen;
 mod proxy;
 mod received;
@@ -38,6 +39,7 @@ mod tls;
 mod upstream;
 mod watch;
 
+pub use last_good::{CopyProblem, LastGoodProblem};
 pub use listen::ListenError;
 pub use telemetry::AccessLogProblem;
 pub use tls::TlsProblem;
