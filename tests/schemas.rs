@@ -176,6 +176,7 @@ fn what_is_wrong_with_a_schema_is_shown_in_its_file() {
         "{ \"$ref\": \"https://example.com/x.json\" }",
         &["nothing is fetched", "order.json:1:"],
     );
+    check("schemas/order.json", "{ \"pattern\": \"(?=a)\" }", &["pattern"]);
 }
 
 #[test]
