@@ -24,7 +24,6 @@
 //! | `diagnostic`, `suggest` | problems as the operator reads them |
 //! | `schema` | the JSON Schema and the reference, from `document` |
 //! | `path`, `secret`, `service_url` | path patterns; secrets; where documents of services are |
-//! | `template`, `json_path` | texts with placeholders; places in JSON |
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,7 +33,6 @@ mod diagnostic;
 mod document;
 mod gateway;
 mod include;
-mod json_path;
 mod path;
 mod read;
 mod resolve;
@@ -43,19 +41,16 @@ mod secret;
 mod service_url;
 mod suggest;
 mod surroundings;
-mod template;
 mod tree;
 mod units;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place};
 pub use gateway::*;
-pub use json_path::{JsonPath, JsonPathProblem, Step};
 pub use path::{PathPattern, PathProblem, Segment};
 pub use schema::{reference, schema};
 pub use secret::Secret;
 pub use service_url::ServiceUrl;
 pub use surroundings::{Process, Surroundings};
-pub use template::{Part, Placeholder, Template, TemplateProblem};
 
 use diagnostic::{Problems, Source};
 
