@@ -1,8 +1,7 @@
 //! A whole OpenAPI document drives an API: its routes, what their requests must be, and
 //! who may make them.
 
-use portcullis_tests::{Gateway, Response, Site, Upstream};
-use serde_json::Value;
+use portcullis_tests::{Gateway, Site, Upstream};
 
 const ORDERS: &str = r##"openapi: 3.0.3
 info: { title: Orders, version: "1" }
@@ -80,14 +79,6 @@ fn site() -> Site {
     site
 }
 
-fn violations(response: &Response) -> Vec<String> {
-    assert_eq!(response.verdict(), (400, "invalid-request".into()), "{}", response.text());
-    let problem: Value = serde_json::from_slice(&response.body).unwrap();
-    let list = problem["violations"].as_array().unwrap();
-    let text = |it: &Value, key: &str| it[key].as_str().unwrap().to_owned();
-    list.iter().map(|it| format!("{}: {}", text(it, "location"), text(it, "message"))).collect()
-}
-
 /// A gateway whose security schemes anybody meets.
 fn open(upstream: &Upstream) -> Gateway {
     let mapped = "security = { token = \"none\" }\n[apis.orders.routes]\n\
@@ -103,7 +94,7 @@ fn operations_are_routes_and_their_parameters_are_judged() {
 
     let response = gateway.get("/orders?tags=a&tags=c&tags=b&ids=1,x&limit=x", &[]);
     assert_eq!(
-        violations(&response),
+        response.violations(),
         [
             "query:limit: must be a whole number",
             "query:tags: must have at most 2 items",
@@ -113,9 +104,9 @@ fn operations_are_routes_and_their_parameters_are_judged() {
         ]
     );
     assert_eq!(gateway.get("/orders?limit=1&tags=a&ids=1,2", &tenant).status, 200);
-    assert_eq!(violations(&gateway.get("/orders/0", &[])), ["path:id: must be greater than 0"]);
+    assert_eq!(gateway.get("/orders/0", &[]).violations(), ["path:id: must be greater than 0"]);
     assert_eq!(
-        violations(&gateway.get("/orders/2147483648", &[])),
+        gateway.get("/orders/2147483648", &[]).violations(),
         ["path:id: must be at most 2147483647"]
     );
     assert_eq!(gateway.get("/orders/7", &[]).status, 200);
@@ -130,13 +121,13 @@ fn bodies_are_judged_by_the_schemas_of_the_document() {
         gateway.post("/orders", &[("x-tenant", "blue"), ("content-type", kind)], body.as_bytes())
     };
 
-    let mut found = violations(&post("application/json", r#"{"next": {"item": 1}}"#));
+    let mut found = post("application/json", r#"{"next": {"item": 1}}"#).violations();
     found.sort();
     assert_eq!(found, ["/item: is required", "/next/item: must be null or a text"]);
     assert_eq!(post("application/json", r#"{"item": null}"#).status, 200);
     assert_eq!(post("text/plain", "anything").status, 200);
     assert_eq!(post("application/xml", "<a/>").status, 415);
-    assert_eq!(violations(&post("application/json", "")), [": a body is required"]);
+    assert_eq!(post("application/json", "").violations(), [": a body is required"]);
 }
 
 #[test]

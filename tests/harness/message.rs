@@ -61,6 +61,19 @@ impl Response {
     pub fn verdict(&self) -> (u16, String) {
         (self.status, self.code())
     }
+
+    /// What a 400 says is wrong with the request, each as `PLACE: MESSAGE`.
+    ///
+    /// # Panics
+    ///
+    /// Where the answer is another.
+    pub fn violations(&self) -> Vec<String> {
+        assert_eq!(self.verdict(), (400, "invalid-request".into()), "{}", self.text());
+        let problem: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        let list = problem["violations"].as_array().unwrap();
+        let text = |it: &serde_json::Value, key: &str| it[key].as_str().unwrap().to_owned();
+        list.iter().map(|it| format!("{}: {}", text(it, "location"), text(it, "message"))).collect()
+    }
 }
 
 /// How a message's body is framed.

@@ -9,6 +9,7 @@ use portcullis_plugin_sdk::SettingsError;
 use serde_json::Value;
 
 use crate::openapi;
+use crate::pointer::below;
 use crate::settings::Dialect;
 
 /// Keywords whose values are no schemas, whatever they look like.
@@ -120,6 +121,14 @@ impl Documents {
         "/documents".to_owned()
     }
 
+    /// Where this pattern is written, as a place in the settings; none where it is not.
+    pub(crate) fn place_of_pattern(&self, pattern: &str) -> Option<String> {
+        let mut documents = self.by_name.iter();
+        documents.find_map(|(name, document)| {
+            pattern_in(document, pattern, "").map(|pointer| place(name, &pointer))
+        })
+    }
+
     /// What finds documents by the URIs that follow from the `$id`s of others.
     pub(crate) fn retriever(&self) -> Neighbours {
         let mut folders = Vec::new();
@@ -129,7 +138,7 @@ impl Documents {
                 folders.push((folder(id).to_owned(), folder(name).to_owned()));
             }
         }
-        Neighbours { folders, by_name: Arc::new(self.by_name.clone()) }
+        Neighbours { folders: folders.into(), by_name: Arc::new(self.by_name.clone()) }
     }
 
     fn is_seen(&self, (name, pointer): &At) -> bool {
@@ -160,10 +169,11 @@ impl Documents {
     }
 }
 
-/// Finds documents beside those that have another name by their `$id`.
+/// Finds documents beside those that have another name by their `$id`. Copies share them.
+#[derive(Clone)]
 pub(crate) struct Neighbours {
     /// The folder of an `$id`, and that of its document's name.
-    folders: Vec<(String, String)>,
+    folders: Arc<[(String, String)]>,
     by_name: Arc<BTreeMap<String, Value>>,
 }
 
@@ -190,7 +200,7 @@ impl Retrieve for Neighbours {
 
 /// The place of a schema in the settings.
 fn place(document: &str, pointer: &str) -> String {
-    format!("/documents/{}{pointer}", document.replace('~', "~0").replace('/', "~1"))
+    format!("{}{pointer}", below("/documents", document))
 }
 
 fn uri_of(name: &str) -> String {
@@ -240,18 +250,17 @@ fn references_in(schema: &Value, pointer: &str, found: &mut Vec<(String, String)
     match schema {
         Value::Array(items) => {
             for (at, item) in items.iter().enumerate() {
-                below(item, &format!("{pointer}/{at}"), found);
+                within(item, &format!("{pointer}/{at}"), found);
             }
         }
         Value::Object(members) => {
             for (name, value) in members {
-                let step = name.replace('~', "~0").replace('/', "~1");
-                let pointer = format!("{pointer}/{step}");
+                let pointer = below(pointer, name);
                 match value {
                     Value::String(reference) if name == "$ref" => {
                         found.push((pointer, reference.clone()));
                     }
-                    value if !DATA.contains(&name.as_str()) => below(value, &pointer, found),
+                    value if !DATA.contains(&name.as_str()) => within(value, &pointer, found),
                     _ => {}
                 }
             }
@@ -260,7 +269,31 @@ fn references_in(schema: &Value, pointer: &str, found: &mut Vec<(String, String)
     }
 }
 
-fn below(value: &Value, pointer: &str, found: &mut Vec<(String, String)>) {
+/// The pointer to a `pattern`, or to a member of `patternProperties`, that is this one.
+fn pattern_in(schema: &Value, pattern: &str, pointer: &str) -> Option<String> {
+    match schema {
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(at, item)| pattern_in(item, pattern, &format!("{pointer}/{at}")))
+        }
+        Value::Object(members) => members.iter().find_map(|(name, value)| {
+            let here = below(pointer, name);
+            match (name.as_str(), value) {
+                ("pattern", Value::String(text)) if text == pattern => Some(here),
+                ("patternProperties", Value::Object(by_pattern))
+                    if by_pattern.contains_key(pattern) =>
+                {
+                    Some(below(&here, pattern))
+                }
+                (name, value) if !DATA.contains(&name) => pattern_in(value, pattern, &here),
+                _ => None,
+            }
+        }),
+        _ => None,
+    }
+}
+
+fn within(value: &Value, pointer: &str, found: &mut Vec<(String, String)>) {
     let has_id = |name: &str| value.get(name).is_some_and(Value::is_string);
     if !has_id("$id") && !has_id("id") {
         references_in(value, pointer, found);

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::pointer::below;
+
 /// Members up to which an object is searched from its beginning.
 const FEW: usize = 8;
 
@@ -155,11 +157,8 @@ impl Fault {
     }
 
     fn finish(self) -> Refusal {
-        let mut pointer = String::new();
-        for step in self.steps.iter().rev() {
-            pointer.push('/');
-            pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
-        }
+        let steps = self.steps.iter().rev();
+        let pointer = steps.fold(String::new(), |pointer, step| below(&pointer, step));
         Refusal { pointer, message: self.message }
     }
 }

@@ -15,6 +15,7 @@ mod json;
 mod message;
 mod node;
 mod openapi;
+mod pointer;
 mod schemas;
 mod settings;
 #[cfg(test)]

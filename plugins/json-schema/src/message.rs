@@ -5,21 +5,22 @@ use jsonschema::{JsonTypeSet, ValidationError};
 use portcullis_plugin_sdk::Violation;
 use serde_json::Value;
 
+use crate::pointer::below;
+
 /// Characters of a schema's own words in a message.
 const SHOWN: usize = 200;
 
 /// Everything that one error of the schema crate says.
 pub(crate) fn violations(error: &ValidationError<'_>) -> Vec<Violation> {
     let place = error.instance_path().to_string();
-    let below = |name: &str| format!("{place}/{}", name.replace('~', "~0").replace('/', "~1"));
     match error.kind() {
         Kind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            vec![Violation::at(below(name), "is required")]
+            vec![Violation::at(below(&place, name), "is required")]
         }
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             let names = unexpected.iter();
-            names.map(|name| Violation::at(below(name), "is not known here")).collect()
+            names.map(|name| Violation::at(below(&place, name), "is not known here")).collect()
         }
         Kind::PropertyNames { error } => {
             let message = format!("has a name that {}", message(error.kind()));

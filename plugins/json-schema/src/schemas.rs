@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ReferencingError, Registry, ValidationError, Validator};
 use portcullis_plugin_sdk::SettingsError;
 use serde_json::json;
 
-use crate::documents::Documents;
+use crate::documents::{Documents, Neighbours};
 use crate::node::Strict;
+use crate::pointer::below;
 use crate::settings::{Dialect, Formats, SchemaAt, Settings};
 
 /// Bytes of one compiled pattern, and of what matching it may keep.
@@ -27,17 +29,17 @@ pub(crate) fn compile(
         for (_, at) in &schemas {
             documents.check(&at.document, &at.pointer)?;
         }
+        let neighbours = documents.retriever();
         let registry = Registry::new()
             .draft(dialect.draft())
-            .retriever(documents.retriever())
+            .retriever(neighbours.clone())
             .extend(documents.with_uris())
             .and_then(|builder| builder.prepare())
             .map_err(|error| unprepared(&error, &documents))?;
         for (name, at) in schemas {
-            let schema = compile_one(at, (dialect, settings.formats), &documents, &registry);
-            let schema = schema.map_err(|error| {
-                SettingsError::at(place(name), format!("cannot be compiled: {}", told(&error)))
-            })?;
+            let reach = (&documents, &registry, &neighbours);
+            let schema = compile_one(at, (dialect, settings.formats), reach);
+            let schema = schema.map_err(|error| uncompiled(name, &error, &documents))?;
             compiled.insert(name.clone(), schema);
         }
     }
@@ -62,14 +64,13 @@ fn dialect(name: &str, at: &SchemaAt, settings: &Settings) -> Result<Dialect, Se
 fn compile_one(
     at: &SchemaAt,
     (dialect, formats): (Dialect, Formats),
-    documents: &Documents,
-    registry: &Registry<'_>,
+    (documents, registry, neighbours): (&Documents, &Registry<'_>, &Neighbours),
 ) -> Result<Validator<Strict>, ValidationError<'static>> {
     let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES);
     let options = jsonschema::options_for::<Strict>()
         .with_draft(dialect.draft())
         .with_registry(registry)
-        .with_retriever(documents.retriever())
+        .with_retriever(neighbours.clone())
         .with_pattern_options(patterns)
         .should_validate_formats(formats == Formats::Check)
         .with_format("byte", |text: &str| is_base64(text));
@@ -78,6 +79,19 @@ fn compile_one(
         None => options
             .with_base_uri("json-schema:///.portcullis/schema")
             .build(&json!({ "$ref": Documents::uri(&at.document, &at.pointer) })),
+    }
+}
+
+fn uncompiled(name: &str, error: &ValidationError<'_>, documents: &Documents) -> SettingsError {
+    let is_pattern =
+        matches!(error.kind(), ValidationErrorKind::Format { format } if format == "regex");
+    let pattern = error.instance().as_str().filter(|_| is_pattern);
+    match pattern.and_then(|pattern| documents.place_of_pattern(pattern)) {
+        Some(place) => SettingsError::at(
+            place,
+            "is no pattern that can be matched in linear time: write a regular expression without look-around and back references",
+        ),
+        None => SettingsError::at(place(name), format!("cannot be compiled: {}", told(error))),
     }
 }
 
@@ -97,7 +111,7 @@ fn unprepared(error: &ReferencingError, documents: &Documents) -> SettingsError 
 }
 
 fn place(name: &str) -> String {
-    format!("/schemas/{}", name.replace('~', "~0").replace('/', "~1"))
+    below("/schemas", name)
 }
 
 /// Base64 as RFC 4648 §4 has it, padded.
