@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::data::below;
 use crate::diagnostic::{Diagnostic, Place, Problems, Source};
 
 /// A value and where it is written.
@@ -133,8 +134,7 @@ fn json(
         Value::Table(entries) => {
             let mut object = serde_json::Map::new();
             for entry in entries {
-                let name = entry.key.replace('~', "~0").replace('/', "~1");
-                let value = json(&entry.value, format!("{pointer}/{name}"), places, problems)?;
+                let value = json(&entry.value, below(&pointer, &entry.key), places, problems)?;
                 object.insert(entry.key.clone(), value);
             }
             return Some(Json::from(object));

@@ -4,10 +4,12 @@
 //! A plugin reads no files, so what a schema refers to by a relative path is read here,
 //! and given to the plugin by its path. What is wrong in a file is shown there.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value as Json, json};
 
 use super::plugin_use::PluginUses;
@@ -17,6 +19,8 @@ use crate::diagnostic::Place;
 use crate::document::{self, FilePath};
 use crate::gateway::{PluginUseId, Use};
 
+/// What is encoded in names: all that RFC 3986, section 2.3 does not call unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The built-in plugin that judges.
 const PLUGIN: &str = "json-schema";
 /// Keywords whose values are no schemas, whatever they look like.
@@ -261,24 +265,12 @@ fn name_of_encoded(path: &Path) -> String {
 }
 
 fn encoded(part: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-    let each = part.bytes();
-    each.map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    utf8_percent_encode(part, RESERVED).to_string()
 }
 
 /// A path or pointer without percent-encodings.
 pub(super) fn decoded(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let code = tail
-            .get(..2)
-            .filter(|_| first == b'%')
-            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        bytes.push(code.unwrap_or(first));
-        rest = if code.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
+    percent_decode_str(path).decode_utf8().map_or_else(|_| path.to_owned(), Cow::into_owned)
 }
 
 #[cfg(test)]
