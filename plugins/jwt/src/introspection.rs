@@ -1,11 +1,9 @@
 //! Opaque tokens, of which only the server that issued them knows what they are worth: it
 //! is asked (RFC 7662).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use portcullis_plugin_sdk::http::{Request, Response};
 use portcullis_plugin_sdk::{Grant, Plan, Request as Incoming, SettingsError, log, secrets};
-use tokens::url::{encoded, origin};
+use tokens::url::{basic, form, origin};
 use tokens::{Json, Object, Policy, Refusal, Rules};
 
 use crate::binding::Binding;
@@ -93,13 +91,11 @@ impl Introspection {
             log::warn(format!("the client's secret cannot be sent: {error}"));
             Refusal::Unanswered
         })?;
-        // RFC 6749, section 2.3.1: both are encoded before they are joined.
-        let client = format!("{}:{}", encoded(self.client_id.as_bytes()), encoded(&secret));
         let answer = Request::post(&self.url)
-            .with_header("authorization", format!("Basic {}", STANDARD.encode(client)))
+            .with_header("authorization", basic(&self.client_id, &secret))
             .with_header("content-type", "application/x-www-form-urlencoded")
             .with_header("accept", "application/json")
-            .with_body(format!("token={}&token_type_hint=access_token", encoded(token.as_bytes())))
+            .with_body(form([("token", token), ("token_type_hint", "access_token")]))
             .reads_at_most(ANSWER_BYTES)
             .send()
             .map_err(|error| {

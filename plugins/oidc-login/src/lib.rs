@@ -29,7 +29,7 @@ use portcullis_plugin_sdk::{
     Authorizer, Denial, FullResponse, Grant, Header, Plan, Plugin, Request, SettingsError, export,
     log,
 };
-use tokens::url::encoded;
+use tokens::url::form;
 use tokens::{Issuer, Json, Object, Parts, Policy, Token};
 
 use crate::cookie::Jar;
@@ -38,7 +38,7 @@ use crate::provider::{Provider, error_name};
 use crate::refusal::Refusal;
 use crate::session::{Freshness, Lives, Session};
 use crate::settings::Settings;
-use crate::site::{Site, is_navigation, redirect, return_path};
+use crate::site::{Site, is_navigation, redirect, return_path, with_headers};
 use crate::vault::{KeyAge, Vault};
 
 /// Claims that an ID token must have (OpenID Connect Core, section 2).
@@ -358,9 +358,7 @@ fn goodbye(headers: Vec<Header>) -> FullResponse {
         .with_header("content-type", "text/plain; charset=utf-8")
         .with_header("cache-control", "no-store")
         .with_body("You are logged out.\n");
-    headers
-        .into_iter()
-        .fold(response, |response, header| response.with_header(&header.name, header.value))
+    with_headers(response, headers)
 }
 
 /// The one value of a parameter of the callback.
@@ -371,13 +369,6 @@ fn one<'r>(request: &'r Request, name: &str) -> Result<Option<&'r str>, Refusal>
         Some(_) => Err(Refusal::CallbackMalformed),
         None => Ok(first),
     }
-}
-
-fn form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let pair = |(name, value): (&str, &str)| {
-        format!("{}={}", encoded(name.as_bytes()), encoded(value.as_bytes()))
-    };
-    pairs.into_iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
 fn with_query(url: &str, query: &str) -> String {

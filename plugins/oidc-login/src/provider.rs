@@ -1,10 +1,10 @@
 //! The provider: where its endpoints are, and what its token endpoint says.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::borrow::Cow;
+
 use portcullis_plugin_sdk::http::{HttpError, Request, Response};
 use portcullis_plugin_sdk::{Plan, keys, log, secrets};
-use tokens::url::{encoded, origin};
+use tokens::url::{basic, form, origin};
 use tokens::{Json, Object};
 
 use crate::refusal::Refusal;
@@ -142,28 +142,27 @@ impl Provider {
         })
     }
 
-    fn ask(&self, endpoints: &Endpoints, form: &[(&str, &str)]) -> Result<Answer, Refusal> {
-        let mut form: Vec<String> =
-            form.iter().map(|(name, value)| pair(name, value.as_bytes())).collect();
+    fn ask(&self, endpoints: &Endpoints, said: &[(&str, &str)]) -> Result<Answer, Refusal> {
+        let mut pairs: Vec<(&str, Cow<'_, [u8]>)> =
+            said.iter().map(|(name, value)| (*name, value.as_bytes().into())).collect();
         let mut request = Request::post(&endpoints.token);
         match endpoints.authentication {
             ClientAuthentication::ClientSecretBasic => {
                 let secret = secrets::reveal(&self.client_secret)?;
-                // RFC 6749, section 2.3.1: both are encoded before they are joined.
-                let client = format!("{}:{}", encoded(self.client_id.as_bytes()), encoded(&secret));
-                let basic = format!("Basic {}", STANDARD.encode(client));
-                request = request.with_header("authorization", basic);
+                request = request.with_header("authorization", basic(&self.client_id, &secret));
             }
             ClientAuthentication::ClientSecretPost => {
-                form.push(pair("client_id", self.client_id.as_bytes()));
-                form.push(pair("client_secret", &secrets::reveal(&self.client_secret)?));
+                pairs.push(("client_id", self.client_id.as_bytes().into()));
+                pairs.push(("client_secret", secrets::reveal(&self.client_secret)?.into()));
             }
-            ClientAuthentication::None => form.push(pair("client_id", self.client_id.as_bytes())),
+            ClientAuthentication::None => {
+                pairs.push(("client_id", self.client_id.as_bytes().into()));
+            }
         }
         let answer = request
             .with_header("content-type", "application/x-www-form-urlencoded")
             .with_header("accept", "application/json")
-            .with_body(form.join("&"))
+            .with_body(form(pairs))
             .reads_at_most(ANSWER_BYTES)
             .send();
         let answer = answer.map_err(|error| unanswered(&endpoints.token, &error))?;
@@ -179,10 +178,6 @@ impl Provider {
             }
         }
     }
-}
-
-fn pair(name: &str, value: &[u8]) -> String {
-    format!("{name}={}", encoded(value))
 }
 
 fn unanswered(endpoint: &str, error: &HttpError) -> Refusal {

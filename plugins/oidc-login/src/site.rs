@@ -96,6 +96,11 @@ pub(crate) fn redirect(status: u16, location: &str, headers: Vec<Header>) -> Ful
         .with_header("location", location)
         .with_header("cache-control", "no-store")
         .with_header("referrer-policy", "no-referrer");
+    with_headers(response, headers)
+}
+
+/// A response and more headers.
+pub(crate) fn with_headers(response: FullResponse, headers: Vec<Header>) -> FullResponse {
     headers
         .into_iter()
         .fold(response, |response, header| response.with_header(&header.name, header.value))
