@@ -102,7 +102,16 @@ fn subjects_are_written_so_that_no_two_read_alike() {
     check_subject(&[cn(r#"a+b"c;d<e>\"#)], r#"CN=a\+b\"c\;d\<e\>\\"#, Some(r#"a+b"c;d<e>\"#));
     check_subject(&[cn("admin\0.example.com")], "CN=admin\\00.example.com", None);
     check_subject(&[cn("a\r\nx: 1\u{7f}")], "CN=a\\0D\\0Ax: 1\\7F", None);
-    check_subject(&[cn("a"), ou("b")], "OU=b,CN=a", Some("a"));
+    // What makes certificates here keeps one name of a kind: the second unit is written as
+    // an organization, whose identifier is one number away.
+    let organization = (DnType::OrganizationName, utf8("c"));
+    let units = patched(
+        subject(&[cn("a"), ou("b"), organization]),
+        &[6, 3, 0x55, 4, 10],
+        &[6, 3, 0x55, 4, 11],
+    );
+    let read = read(&units).unwrap();
+    assert_eq!((read.subject.as_str(), read.common_name.as_deref()), ("OU=c,OU=b,CN=a", Some("a")));
     check_subject(&[(odd, utf8("a"))], "1.2.3.4=#0C0161", None);
     let bmp = DnValue::BmpString(rcgen::string::BmpString::try_from("Zoë").unwrap());
     check_subject(&[(DnType::CommonName, bmp)], "CN=Zoë", Some("Zoë"));
