@@ -2,19 +2,15 @@
 //! and through the gateway beside Envoy's own filter.
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
-use http::{HeaderMap, HeaderValue};
-use portcullis_config::{PluginUseId, Use};
-use portcullis_pipeline::{
-    Arrival, Call, HeldBody, Plugins as _, RouteFacts, Scheme, View, ViewParts,
-};
+use anyhow::{Context as _, Result, ensure};
 use portcullis_plugin_host::{Engine, EngineSettings, PluginHost};
 use tokio::task::unconstrained;
 
 use crate::Effort;
+use crate::asked::{self, Asked};
 use crate::envoy::Envoy;
 use crate::meter::{median, thread_cpu};
 use crate::nginx::Nginx;
@@ -105,12 +101,15 @@ fn calls(effort: Effort) -> Result<()> {
     let mut table = Table::new(&head);
     for algorithm in Algorithm::ALL {
         let token = Token::issue(algorithm)?;
-        let callers = Way::ALL
-            .map(|way| Caller::new(&engine, way, &token).with_context(|| format!("{way:?}")));
-        let [reused, fresh, cached] = callers;
-        let callers = [reused?, fresh?, cached?];
-        for caller in &callers {
-            runtime.block_on(unconstrained(caller.ask(CALLS / 10)))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let request = Asked::new("GET /asked", u64::try_from(now.as_millis())?)
+            .with_header("authorization", &format!("Bearer {}", token.text))?;
+        let hosts =
+            Way::ALL.map(|way| load(&engine, way, &token).with_context(|| format!("{way:?}")));
+        let [reused, fresh, cached] = hosts;
+        let hosts = [reused?, fresh?, cached?];
+        for host in &hosts {
+            runtime.block_on(unconstrained(request.authorize(host, CALLS / 10)))?;
         }
         let mut times: [Vec<f64>; 4] = Default::default();
         let [alone, asked @ ..] = &mut times;
@@ -120,9 +119,9 @@ fn calls(effort: Effort) -> Result<()> {
                 ensure!(black_box(token.verify()), "the signature does not fit");
             }
             alone.push(each(thread_cpu() - before));
-            for (caller, times) in callers.iter().zip(&mut *asked) {
+            for (host, times) in hosts.iter().zip(&mut *asked) {
                 let before = thread_cpu();
-                runtime.block_on(unconstrained(caller.ask(CALLS)))?;
+                runtime.block_on(unconstrained(request.authorize(host, CALLS)))?;
                 times.push(each(thread_cpu() - before));
             }
         }
@@ -141,69 +140,13 @@ fn each(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6 / f64::from(CALLS)
 }
 
-/// A loaded authorizer, and a request to ask it about.
-struct Caller {
-    host: PluginHost,
-    arrival: Arrival,
-    headers: HeaderMap,
-}
-
-impl Caller {
-    fn new(engine: &Engine, way: Way, token: &Token) -> Result<Self> {
-        let site = Site::new()?;
-        let address = (Ipv4Addr::LOCALHOST, 9).into();
-        site.configure(&Config::new(address, 1).authorizer("asked", &authorizer(way, token)))?;
-        let gateway =
-            portcullis_config::load(&site.config()).map_err(|problems| anyhow!("{problems}"))?;
-        let host = engine.load(&gateway, None).map_err(|problems| anyhow!("{problems}"))?;
-        let deadline = Instant::now() + IMAGE;
-        let ready = |host: &PluginHost| host.readings().iter().all(|reading| reading.image_ready);
-        while way == Way::Fresh && !ready(&host) {
-            ensure!(Instant::now() < deadline, "the image is not ready");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let client = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let mut headers = HeaderMap::new();
-        headers.insert("host", HeaderValue::from_static("localhost"));
-        let value = format!("Bearer {}", token.text);
-        headers.insert("authorization", HeaderValue::from_str(&value)?);
-        Ok(Self {
-            host,
-            arrival: Arrival {
-                id: format!("{:032x}", now.as_nanos()),
-                peer: (client, 9).into(),
-                client,
-                scheme: Scheme::Http,
-                time_ms: u64::try_from(now.as_millis())?,
-                tls: None,
-            },
-            headers,
-        })
+/// The authorizer, loaded.
+fn load(engine: &Engine, way: Way, token: &Token) -> Result<PluginHost> {
+    let host = asked::authorizer(engine, &Site::new()?, &authorizer(way, token))?;
+    if way == Way::Fresh {
+        asked::wait_for_image(&host, IMAGE)?;
     }
-
-    async fn ask(&self, calls: u32) -> Result<()> {
-        let target = Use { plugin: PluginUseId(0), argument: None };
-        let body = HeldBody { complete: true, ..HeldBody::default() };
-        let parts = ViewParts {
-            arrival: &self.arrival,
-            method: "GET",
-            authority: "localhost",
-            raw_path: "/asked",
-            path: "/asked",
-            query: None,
-            headers: &self.headers,
-            body: Some(&body),
-            route: Some(RouteFacts::Stated { key: "GET /asked", api: "bench", parameters: &[] }),
-            identity: None,
-        };
-        for _ in 0..calls {
-            let call = Call { target: &target, view: View::of(&parts) };
-            let (answer, _) = self.host.authorize(call).await?;
-            ensure!(answer.is_ok(), "the authorizer denied: {:?}", answer.err());
-        }
-        Ok(())
-    }
+    Ok(host)
 }
 
 /// Every proxy, with a token of its own algorithm.

@@ -9,6 +9,7 @@
 //! Prints tables in Markdown; `README.md` says how to read them. Knows the gateway's
 //! command line, configuration and metrics; knows its crates only to time them.
 
+mod asked;
 mod client;
 mod envoy;
 mod gateway;

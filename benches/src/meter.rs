@@ -14,6 +14,12 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     f64::midpoint(lower, upper)
 }
 
+/// The least and the most of these values.
+pub(crate) fn spread(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
+    let both = (f64::INFINITY, f64::NEG_INFINITY);
+    values.into_iter().fold(both, |(least, most), value| (least.min(value), most.max(value)))
+}
+
 /// Processor time that this thread has used.
 pub(crate) fn thread_cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -36,5 +42,6 @@ mod tests {
         assert_eq!(median([4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!(median([7.0]), 7.0);
         assert!(median([]).is_nan());
+        assert_eq!(spread([3.0, -1.0, 2.0]), (-1.0, 3.0));
     }
 }

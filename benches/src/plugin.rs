@@ -1,21 +1,16 @@
 //! What asking an authorizer costs, without a proxy around it.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
-use http::{HeaderMap, HeaderValue};
-use portcullis_config::{PluginUseId, Use};
-use portcullis_pipeline::{
-    Arrival, Call, HeldBody, Plugins as _, RouteFacts, Scheme, View, ViewParts,
-};
+use anyhow::{Context as _, Result, ensure};
 use portcullis_plugin_host::{Engine, EngineSettings, PluginHost};
 use tokio::runtime::Runtime;
 use tokio::task::unconstrained;
 
 use crate::Effort;
-use crate::meter::{median, thread_cpu};
-use crate::site::{Config, KEY, Site, door};
+use crate::asked::{self, Asked};
+use crate::meter::{median, spread, thread_cpu};
+use crate::site::{KEY, Site, door};
 use crate::table::Table;
 
 /// How long an image may take.
@@ -59,9 +54,7 @@ pub(crate) fn measure(effort: Effort) -> Result<()> {
             }
             times.push(caller.round(&case, &runtime).context(case.name)?);
         }
-        let (least, most) = times
-            .iter()
-            .fold((f64::MAX, 0.0_f64), |(least, most), time| (least.min(*time), most.max(*time)));
+        let (least, most) = spread(times.iter().copied());
         let cells = [format!("{:.2}", median(times)), format!("{least:.2}–{most:.2}")];
         table.row(case.name, cells);
     }
@@ -114,10 +107,7 @@ fn cases() -> [Case; 5] {
 /// A loaded authorizer, and a request to ask it about.
 struct Caller {
     host: PluginHost,
-    target: Use,
-    arrival: Arrival,
-    headers: HeaderMap,
-    body: HeldBody,
+    request: Asked,
 }
 
 impl Caller {
@@ -127,45 +117,23 @@ impl Caller {
         // A guest of this moment has settings nobody had before, so no image either.
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let keys = case.keys.replace("alice", &format!("alice-{}", now.as_nanos()));
-        let address = (Ipv4Addr::LOCALHOST, 9).into();
-        site.configure(&Config::new(address, 1).authorizer("asked", &keys))?;
-        let gateway =
-            portcullis_config::load(&site.config()).map_err(|problems| anyhow!("{problems}"))?;
-        let host = engine.load(&gateway, None).map_err(|problems| anyhow!("{problems}"))?;
-        let client = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let mut headers = HeaderMap::new();
-        headers.insert("host", HeaderValue::from_static("localhost"));
-        headers.insert("x-api-key", HeaderValue::from_static(KEY));
-        Ok(Self {
-            host,
-            target: Use { plugin: PluginUseId(0), argument: None },
-            arrival: Arrival {
-                id: "00000000000000000000000000000000".to_owned(),
-                peer: (client, 9).into(),
-                client,
-                scheme: Scheme::Http,
-                time_ms: u64::try_from(now.as_millis())?,
-                tls: None,
-            },
-            headers,
-            body: HeldBody { complete: true, ..HeldBody::default() },
-        })
+        let host = asked::authorizer(engine, &site, &keys)?;
+        let request = Asked::new("GET /door", u64::try_from(now.as_millis())?);
+        Ok(Self { host, request: request.with_header("x-api-key", KEY)? })
     }
 
     fn warm_up(&self, case: &Case, runtime: &Runtime) -> Result<()> {
-        let deadline = std::time::Instant::now() + IMAGE;
-        while case.runs == Runs::FromImage && !self.image_ready() {
-            ensure!(std::time::Instant::now() < deadline, "the image is not ready");
-            std::thread::sleep(Duration::from_millis(10));
+        if case.runs == Runs::FromImage {
+            asked::wait_for_image(&self.host, IMAGE)?;
         }
-        runtime.block_on(unconstrained(self.ask(case.calls / 10)))
+        runtime.block_on(unconstrained(self.request.authorize(&self.host, case.calls / 10)))
     }
 
     /// Processor time of this thread for each call, in microseconds.
     fn round(&self, case: &Case, runtime: &Runtime) -> Result<f64> {
         let before = self.counts();
         let started = thread_cpu();
-        runtime.block_on(unconstrained(self.ask(case.calls)))?;
+        runtime.block_on(unconstrained(self.request.authorize(&self.host, case.calls)))?;
         let took = thread_cpu() - started;
         let after = self.counts();
         let (image, configured) = (after.0 - before.0, after.1 - before.1);
@@ -182,31 +150,6 @@ impl Caller {
             "of {calls} calls: {image} images, {configured} configured, {cached} cached"
         );
         Ok(took.as_secs_f64() * 1e6 / f64::from(case.calls))
-    }
-
-    async fn ask(&self, calls: u32) -> Result<()> {
-        let parts = ViewParts {
-            arrival: &self.arrival,
-            method: "GET",
-            authority: "localhost",
-            raw_path: "/door",
-            path: "/door",
-            query: None,
-            headers: &self.headers,
-            body: Some(&self.body),
-            route: Some(RouteFacts::Stated { key: "GET /door", api: "bench", parameters: &[] }),
-            identity: None,
-        };
-        for _ in 0..calls {
-            let call = Call { target: &self.target, view: View::of(&parts) };
-            let (answer, _) = self.host.authorize(call).await?;
-            ensure!(answer.is_ok(), "the authorizer denied");
-        }
-        Ok(())
-    }
-
-    fn image_ready(&self) -> bool {
-        self.host.readings().iter().all(|reading| reading.image_ready)
     }
 
     /// Instances started from an image, those configured, and answers from the cache.

@@ -1,20 +1,17 @@
 //! What judging a body by a schema costs, and what loading many schemas does.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use http::HeaderMap;
 use portcullis_config::{Judge, Use};
-use portcullis_pipeline::{
-    Arrival, Call, HeldBody, Plugins as _, RouteFacts, Scheme, View, ViewParts,
-};
+use portcullis_pipeline::{Call, Plugins as _, View};
 use portcullis_plugin_host::{Engine, EngineSettings, PluginHost};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::task::unconstrained;
 
 use crate::Effort;
+use crate::asked::{self, Asked};
 use crate::meter::{median, thread_cpu};
 use crate::site::Site;
 use crate::table::Table;
@@ -94,12 +91,10 @@ fn timed(effort: Effort, calls: u32, mut once: impl FnMut() -> Result<()>) -> Re
     Ok(median(times))
 }
 
-/// A loaded schema, and what is known of the request whose body it judges.
+/// A loaded schema.
 struct Caller {
     host: PluginHost,
     target: Use,
-    arrival: Arrival,
-    headers: HeaderMap,
 }
 
 impl Caller {
@@ -114,27 +109,10 @@ impl Caller {
             return Err(anyhow!("no schema judges"));
         };
         let host = engine.load(&gateway, None).map_err(|problems| anyhow!("{problems}"))?;
-        let client = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let caller = Self {
-            host,
-            target,
-            arrival: Arrival {
-                id: "00000000000000000000000000000000".to_owned(),
-                peer: (client, 9).into(),
-                client,
-                scheme: Scheme::Http,
-                time_ms: 1_800_000_000_000,
-                tls: None,
-            },
-            headers: HeaderMap::new(),
-        };
-        let deadline = Instant::now() + IMAGE;
-        let is_ready = || caller.host.readings().iter().all(|reading| reading.image_ready);
-        while isolation == "\"fresh\"" && !is_ready() {
-            ensure!(Instant::now() < deadline, "the image is not ready");
-            std::thread::sleep(Duration::from_millis(10));
+        if isolation == "\"fresh\"" {
+            asked::wait_for_image(&host, IMAGE)?;
         }
-        Ok(caller)
+        Ok(Self { host, target })
     }
 
     fn round(&self, body: &[u8], calls: u32, runtime: &Runtime) -> Result<f64> {
@@ -144,19 +122,8 @@ impl Caller {
     }
 
     async fn ask(&self, body: &[u8], calls: u32) -> Result<()> {
-        let body = HeldBody { bytes: body.to_vec().into(), complete: true };
-        let parts = ViewParts {
-            arrival: &self.arrival,
-            method: "POST",
-            authority: "localhost",
-            raw_path: "/orders",
-            path: "/orders",
-            query: None,
-            headers: &self.headers,
-            body: Some(&body),
-            route: Some(RouteFacts::Stated { key: "POST /orders", api: "bench", parameters: &[] }),
-            identity: None,
-        };
+        let request = Asked::new("POST /orders", 1_800_000_000_000).with_body(body.to_vec());
+        let parts = request.parts();
         for _ in 0..calls {
             let call = Call { target: &self.target, view: View::of(&parts) };
             let violations = self.host.validate(call).await?;

