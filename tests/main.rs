@@ -12,6 +12,7 @@ mod cli;
 mod client_certificates;
 mod clients;
 mod composition;
+mod compression;
 mod cors;
 mod credentials;
 mod examples;

@@ -8,6 +8,7 @@ use crate::read::{Either, Named, Number, Size, Time, TimeOrZero, Written, table,
 mod api;
 mod checks;
 mod composition;
+mod compression;
 mod cors;
 mod plugin_use;
 mod upstream;
@@ -18,6 +19,7 @@ pub(crate) use checks::{
     ParameterFormat, ParameterType,
 };
 pub(crate) use composition::{Composable, Composition};
+pub(crate) use compression::{Coding, Compression};
 pub(crate) use cors::Cors;
 pub(crate) use plugin_use::{
     Budget, Cache, Grants, HttpGrant, IdentitySource, Isolation, IsolationWord, Issuer, OnFault,

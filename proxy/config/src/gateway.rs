@@ -18,6 +18,7 @@ use crate::path::PathPattern;
 use crate::secret::Secret;
 
 mod access;
+mod compression;
 mod cors;
 mod grants;
 mod origin;
@@ -28,6 +29,7 @@ mod tls;
 
 pub(crate) use access::same_to_upstreams;
 pub use access::{Access, Authorization, IdentityHeader, RESERVED_HEADERS, Scopes};
+pub use compression::{Coding, Compression, MediaRange};
 pub use cors::{AllowedHeaders, AllowedOrigins, Cors, OriginPattern, OriginSet};
 pub use grants::{
     Grants, HttpGrant, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, Origin, OriginHost,
@@ -383,6 +385,8 @@ pub struct Route {
     pub response_transforms: Vec<Use>,
     /// What pages of other origins may do; `None` leaves CORS to the upstream.
     pub cors: Option<Arc<Cors>>,
+    /// Which responses are compressed; `None` for none.
+    pub compression: Option<Arc<Compression>>,
     /// Who answers.
     pub integration: Integration,
     /// Bytes a request body may have.

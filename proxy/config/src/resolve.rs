@@ -13,6 +13,7 @@ mod address;
 mod api;
 mod authorization;
 mod checks;
+mod compression;
 mod cors;
 mod files;
 mod grants;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use portcullis_config::{
     Access, AccessLog, AllowedHeaders, AllowedOrigins, Authorization, Balance, CacheRule,
-    ClientCertificate, Gateway, HashKey, HostPattern, HostRewrite, IdentityHeader, Integration,
-    Isolation, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, OnFault, Origin, OriginHost,
-    PathRewrite, PluginUseId, Process, RequestPart, Role, RouteMatch, Scopes, Surroundings,
-    TlsVersion, UpstreamProtocol, Use, load, parse, parse_within, reference, schema,
+    ClientCertificate, Coding, Gateway, HashKey, HostPattern, HostRewrite, IdentityHeader,
+    Integration, Isolation, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, MediaRange, OnFault,
+    Origin, OriginHost, PathRewrite, PluginUseId, Process, RequestPart, Role, RouteMatch, Scopes,
+    Surroundings, TlsVersion, UpstreamProtocol, Use, load, parse, parse_within, reference, schema,
 };
 
 /// The files of a folder, and the variable `HMAC`.
@@ -358,6 +358,25 @@ fn what_pages_of_other_origins_may_do_is_as_written() {
     assert_eq!((&open.origins, &open.headers), (&AllowedOrigins::Any, &AllowedHeaders::Any));
     assert_eq!((open.expose.as_ref().unwrap().as_bytes(), &open.methods), (&b"*"[..], &None));
     assert_eq!((&other.cors, &other.routes[0].cors), (&None, &None));
+}
+
+#[test]
+fn what_is_compressed_is_as_written() {
+    let (_folder, gateway) = whole();
+
+    let [api, other] = &gateway.apis[..] else { panic!("two apis") };
+    let compression = api.routes[0].compression.as_deref().unwrap();
+    assert_eq!((compression.min_size, compression.types.len()), (2048, 4));
+    assert_eq!(compression.types[1], MediaRange::Suffixed("application/".into(), "+json".into()));
+    assert_eq!(compression.encodings, [Coding::Zstd, Coding::Gzip]);
+    assert_eq!(api.routes[1].compression, None);
+    assert_eq!(other.routes[0].compression, None);
+    let default = other.routes[1].compression.as_deref().unwrap();
+    assert_eq!(
+        (default.min_size, &default.encodings[..]),
+        (1024, &[Coding::Brotli, Coding::Gzip][..])
+    );
+    assert_eq!(default.types, MediaRange::defaults());
 }
 
 #[test]

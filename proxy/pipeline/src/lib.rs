@@ -13,6 +13,7 @@
 
 mod admitted;
 mod client_certificate;
+mod compression;
 mod cors;
 mod edit;
 mod incoming;
@@ -29,6 +30,7 @@ mod view;
 
 pub use admitted::{Admitted, Answer, Forward, Outgoing};
 pub use client_certificate::{AlternativeNames, ClientCertificate};
+pub use compression::{Compressed, Negotiated};
 pub use cors::CorsReply;
 pub use edit::{
     BodyAccess, EditProblem, RequestEdit, ResponseEdit, apply_to_request, apply_to_response,

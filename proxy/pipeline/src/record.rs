@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::admitted::Answer;
+use crate::compression::Negotiated;
 use crate::cors::CorsReply;
 use crate::plugins::CacheUse;
 use crate::rejection::Rejection;
@@ -24,6 +25,8 @@ pub struct Record {
     pub skipped: Vec<(String, &'static str)>,
     /// What CORS adds to whatever the client receives.
     pub cors: Option<CorsReply>,
+    /// Whether and how what the client receives is compressed.
+    pub compression: Option<Negotiated>,
 }
 
 impl Record {

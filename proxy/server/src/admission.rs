@@ -15,6 +15,7 @@ use portcullis_pipeline::{
 use tokio::time::Instant;
 
 use crate::arrival;
+use crate::compression::{self, Compressor};
 use crate::current::Running;
 use crate::exchange::{Account, Exchange, Forwarded};
 use crate::failure::{self, Failure};
@@ -130,26 +131,34 @@ async fn decide(
         }
         Ok(Err(answer)) => {
             drop(running);
-            Box::pin(answer_with(client, account, &answer, exchange)).await
+            Box::pin(answer_with(client, account, answer, exchange)).await
         }
         Err(rejection) => {
             drop(running);
             account.record.decision = Some(rejection.decision());
             let answer = account.record.refusal(&rejection, &arrival::request_id(account.id));
-            Box::pin(answer_with(client, account, &answer, exchange)).await
+            Box::pin(answer_with(client, account, answer, exchange)).await
         }
     }
 }
 
 async fn answer_with(
     client: &mut ServerSession,
-    account: Account,
-    answer: &Answer,
+    mut account: Account,
+    answer: Answer,
     exchange: &mut Exchange,
 ) -> Result<bool> {
     let id = arrival::request_id(account.id);
+    let compression = account.record.compression.take();
     *exchange = Exchange::Answered(Box::new(account));
-    respond::respond(client, answer, &id, Connection::Keep).await?;
+    let answer = match &compression {
+        Some(negotiated) => {
+            let method = &client.req_header().method;
+            compression::compressed(answer, negotiated, method)?
+        }
+        None => answer,
+    };
+    respond::respond(client, &answer, &id, Connection::Keep).await?;
     Ok(true)
 }
 
@@ -191,7 +200,9 @@ fn go_on(
         .then_some(running.limits.body_timeout);
     let due = due(&pool.spec().timeouts, account.began).pausing(pause);
     let mut returns: Option<Arc<Returns>> = None;
-    if need != ResponseNeed::Nothing || outgoing != OutgoingBody::Unread || due.is_set() {
+    let compressor = account.record.compression.clone().map(Compressor::new);
+    let is_held = need != ResponseNeed::Nothing || outgoing != OutgoingBody::Unread;
+    if is_held || due.is_set() || compressor.is_some() {
         let responses = (need != ResponseNeed::Nothing).then(|| ResponseJudge {
             running: Some(running),
             forward: Arc::clone(&forward),
@@ -199,7 +210,8 @@ fn go_on(
             record: std::mem::take(&mut account.record),
             collector: Collector::new(need),
         });
-        returns = Some(held_session::install(client, Holding { body, responses, due, room }));
+        let holding = Holding { body, responses, compressor, due, room };
+        returns = Some(held_session::install(client, holding));
     }
     Forwarded::new(account, (forward, pool), (need, outgoing, returns), (peer, address))
 }

@@ -29,6 +29,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::collector::Collector;
 use self::collector::{Excess, Ready, Taken};
+use crate::compression::Compressor;
 use crate::current::Running;
 use crate::held_bytes::Room;
 use crate::received::Seen;
@@ -42,6 +43,7 @@ pub(crate) struct HeldSession {
     original: Box<ServerSession>,
     body: ReplayedBody,
     responses: Option<ResponseJudge>,
+    compressor: Option<Compressor>,
     due: Due,
     room: Room,
     returns: Arc<Returns>,
@@ -135,6 +137,8 @@ pub(crate) struct Holding {
     pub(crate) body: ReplayedBody,
     /// Who judges the response, if anybody does.
     pub(crate) responses: Option<ResponseJudge>,
+    /// Who compresses it, if anybody does.
+    pub(crate) compressor: Option<Compressor>,
     /// By when things must have happened.
     pub(crate) due: Due,
     /// The room that held bytes take.
@@ -145,8 +149,9 @@ pub(crate) struct Holding {
 pub(crate) fn install(place: &mut Box<ServerSession>, holding: Holding) -> Arc<Returns> {
     let original = std::mem::replace(place, vacant());
     let returns = Arc::new(Returns::default());
-    let Holding { body, responses, due, room } = holding;
-    let held = HeldSession { original, body, responses, due, room, returns: Arc::clone(&returns) };
+    let Holding { body, responses, compressor, due, room } = holding;
+    let kept = Arc::clone(&returns);
+    let held = HeldSession { original, body, responses, compressor, due, room, returns: kept };
     **place = ServerSession::new_custom(Box::new(held));
     returns
 }
@@ -183,7 +188,7 @@ impl HeldSession {
     async fn write_tasks(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
         self.due.head_came();
         let Some(judge) = &mut self.responses else {
-            return self.original.response_duplex_vec(tasks).await;
+            return self.pass(tasks).await;
         };
         let method = self.original.req_header().method.clone();
         let mut passing = Vec::with_capacity(tasks.len() + 1);
@@ -207,11 +212,15 @@ impl HeldSession {
                 }
             }
         }
-        if passing.is_empty() {
-            Ok(false)
-        } else {
-            self.original.response_duplex_vec(passing).await
+        self.pass(passing).await
+    }
+
+    /// Writes these tasks to the client, in the coding it takes; whether the response is over.
+    async fn pass(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
+        if let Some(compressor) = &mut self.compressor {
+            tasks = compressor.take_all(tasks, &self.original.req_header().method).await?;
         }
+        if tasks.is_empty() { Ok(false) } else { self.original.response_duplex_vec(tasks).await }
     }
 
     /// Answers in the upstream's place; what it goes on sending is not read.
@@ -327,7 +336,8 @@ mod tests {
     }
 
     fn holding(body: ReplayedBody, due: Due) -> Holding {
-        Holding { body, responses: None, due, room: HeldBytes::default().room(0) }
+        let room = HeldBytes::default().room(0);
+        Holding { body, responses: None, compressor: None, due, room }
     }
 
     const POST: &str = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody";

@@ -14,6 +14,7 @@ mod admin;
 mod admission;
 mod arrival;
 mod client_certificate;
+mod compression;
 pub mod configuration;
 mod credentials;
 mod current;

@@ -1,6 +1,6 @@
 //! `[apis.NAME]` and its routes as typed.
 
-use super::{Checks, Composable, Cors, FilePath, JsonRules, Off, Text};
+use super::{Checks, Composable, Compression, Cors, FilePath, JsonRules, Off, Text};
 use crate::read::{Either, Named, Number, Size, Written, table, words};
 
 table! {
@@ -42,6 +42,8 @@ table! {
         body_limit: Size<0> = "16GiB",
         /// Which pages of other origins may call its routes, and read what is answered.
         cors: Option<Cors>,
+        /// Which responses of its routes are compressed; none where absent.
+        compression: Option<Compression>,
         /// Its routes, by `METHOD /path`, `ANY /path` or `$default`. A path may hold
         /// `{name}` for one segment and end in `{name+}` for the rest.
         routes: Named<Route>,
@@ -79,6 +81,9 @@ table! {
         /// Which pages of other origins may call, and read what is answered; `"off"` leaves
         /// it to the upstream. The API's where absent.
         cors: Option<Either<Off, Cors>>,
+        /// Which responses are compressed; `"off"` leaves it to the upstream. The API's
+        /// where absent.
+        compression: Option<Either<Off, Compression>>,
     }
 }
 

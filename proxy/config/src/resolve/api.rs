@@ -7,9 +7,11 @@ use super::checks::{self, Checked};
 use super::names::Names;
 use super::plugin_use::PluginUses;
 use super::schemas::Schemas;
-use super::{Resolver, check_names, cors, identity, openapi, policy, route};
+use super::{Resolver, check_names, compression, cors, identity, openapi, policy, route};
 use crate::document::{self, Composable, Document, Text};
-use crate::gateway::{Access, Api, Cors, HostPattern, IdentityHeader, Role, Scopes, Upstream, Use};
+use crate::gateway::{
+    Access, Api, Compression, Cors, HostPattern, IdentityHeader, Role, Scopes, Upstream, Use,
+};
 use crate::path::{PathPattern, Segment};
 use crate::read::Either;
 
@@ -57,6 +59,7 @@ pub(super) struct Inherited {
     pub(super) upstream: Choice<Arc<Upstream>>,
     pub(super) body_limit: u64,
     pub(super) cors: Option<Arc<Cors>>,
+    pub(super) compression: Option<Arc<Compression>>,
 }
 
 pub(super) fn apis(
@@ -139,6 +142,10 @@ fn inherited(
         upstream: if written.whole { upstream } else { upstream.in_doubt() },
         body_limit: written.body_limit.0,
         cors: written.cors.as_ref().map(|written| cors::cors(written, resolver)),
+        compression: written
+            .compression
+            .as_ref()
+            .map(|written| compression::compression(written, resolver)),
     }
 }
 

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use super::api::{self, Choice, Inherited, Known};
 use super::openapi::Described;
 use super::plugin_use::PluginUses;
-use super::{Resolver, checks, cors, identity};
+use super::{Resolver, checks, compression, cors, identity};
 use crate::diagnostic::Place;
 use crate::document::{self, Respond, Rewrite, Text};
 use crate::gateway::{Access, Integration, PathRewrite, Role, Route, RouteMatch, Scopes, Upstream};
@@ -74,6 +74,8 @@ pub(super) fn route(
     let upstream = api::upstream(written.upstream.as_ref(), upstreams, resolver);
     let integration = integration(entry, written, (upstream, rewrite), inherited, resolver);
     let cors = cors::of_route(written.cors.as_ref(), inherited.cors.as_ref(), resolver);
+    let own = written.compression.as_ref();
+    let compression = compression::of_route(own, inherited.compression.as_ref(), resolver);
     Some(Route {
         key: entry.name.clone(),
         operation: described.and_then(|described| described.id.clone()),
@@ -88,6 +90,7 @@ pub(super) fn route(
         request_transforms: requests.unwrap_or_else(|| inherited.request_transforms.clone()),
         response_transforms: responses.unwrap_or_else(|| inherited.response_transforms.clone()),
         cors,
+        compression,
         integration: integration?,
         body_limit: written.body_limit.map_or(inherited.body_limit, |limit| limit.0),
     })

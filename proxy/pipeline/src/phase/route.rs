@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use portcullis_config::Route;
 
+use crate::compression::Negotiated;
 use crate::cors::CorsReply;
 use crate::incoming::Incoming;
 use crate::phase::receive::Received;
@@ -64,6 +65,8 @@ pub(crate) fn route(
     record.cors = cors.map(|cors| CorsReply::to(cors, &head.headers));
     let route = found?;
     record.route = Some(Arc::clone(&route));
+    let compression = route.route.compression.as_ref();
+    record.compression = compression.map(|rules| Negotiated::with(rules, head));
     let limit = route.route.body_limit;
     if incoming.declared_length().is_some_and(|length| length > limit) {
         return Err(Rejection::BodyTooLarge { limit });

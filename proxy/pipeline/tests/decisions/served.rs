@@ -37,6 +37,7 @@ pub(crate) fn route(key: &str) -> Route {
         integration: Integration::Proxy { upstream: upstream(), path: PathRewrite::Keep },
         body_limit: 100,
         cors: None,
+        compression: None,
     }
 }
 
