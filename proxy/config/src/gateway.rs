@@ -21,6 +21,7 @@ mod access;
 mod compression;
 mod cors;
 mod grants;
+mod media_range;
 mod origin;
 mod resource;
 mod rules;
@@ -29,16 +30,17 @@ mod tls;
 
 pub(crate) use access::same_to_upstreams;
 pub use access::{Access, Authorization, IdentityHeader, RESERVED_HEADERS, Scopes};
-pub use compression::{Coding, Compression, MediaRange};
+pub use compression::{Coding, Compression};
 pub use cors::{AllowedHeaders, AllowedOrigins, Cors, OriginPattern, OriginSet};
 pub use grants::{
     Grants, HttpGrant, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, Origin, OriginHost,
     SecretGrant,
 };
+pub use media_range::MediaRange;
 pub use resource::ApiResource;
 pub use rules::{
-    BodyRule, Edge, Items, Judge, Many, MediaRange, OtherMediaTypes, ParameterAt, ParameterRule,
-    Range, RequestRules, Scalar, TextFormat, ValueKind, ValueRule,
+    BodyRule, Edge, Items, Judge, Many, OtherMediaTypes, ParameterAt, ParameterRule, Range,
+    RequestRules, Scalar, TextFormat, ValueKind, ValueRule,
 };
 pub use source::{CacheRule, IdentitySource, RequestPart};
 pub use tls::{CertificateFiles, ClientCertificate, ListenerTls, TlsVersion};

@@ -133,7 +133,6 @@ fn weighted(element: &str) -> Option<(&str, u16)> {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
-    use portcullis_config::MediaRange;
 
     use super::*;
 
@@ -170,7 +169,7 @@ mod tests {
     fn judged(status: u16, headers: &[(&'static str, &'static str)]) -> Compressed {
         let rules = Compression {
             min_size: 10,
-            types: MediaRange::defaults(),
+            types: Compression::usual_types(),
             encodings: vec![Coding::Gzip],
         };
         let negotiated = Negotiated { rules: Arc::new(rules), coding: Some(Coding::Gzip) };

@@ -25,17 +25,19 @@ pub(super) fn compression(
     resolver: &mut Resolver<'_>,
 ) -> Arc<Compression> {
     let types = match &written.types {
-        None => MediaRange::defaults(),
+        None => Compression::usual_types(),
         Some(listed) => {
             if listed.value.is_empty() {
                 resolver.problem(&listed.place, "an empty list compresses nothing");
             }
             let mut types = Vec::new();
             for text in &listed.value {
-                match text.value.parse::<MediaRange>() {
-                    Ok(range) => types.push(range),
-                    Err(help) => {
+                match MediaRange::parse(&text.value) {
+                    Some(range) => types.push(range),
+                    None => {
                         let message = format!("`{}` is no content type", text.value);
+                        let help =
+                            "write it as `application/json`, `text/*` or `application/*+json`";
                         resolver.problem_with_help(&text.place, message, help);
                     }
                 }
