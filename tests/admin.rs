@@ -271,6 +271,22 @@ fn a_list_comes_in_pages() {
 }
 
 #[test]
+fn operators_name_the_hosts_they_come_by() {
+    let upstream = Upstream::start();
+    let site = Site::new();
+    site.write("admin-token", format!("{TOKEN}\n"));
+    let named = "address = \"127.0.0.1:0\", hosts = [\"Gateway.test\"],";
+    let gateway = site.start(&config(&upstream).replace("address = \"127.0.0.1:0\",", named));
+    let ask = |host| {
+        let headers = [BEARER, ("host", host)];
+        Client::connect(gateway.admin()).request("GET", "/keys", &headers, b"").status
+    };
+
+    assert_eq!([ask("gateway.test:9901"), ask("GATEWAY.TEST")], [200, 200]);
+    assert_eq!([ask("other.test"), ask("evil.gateway.test")], [403, 403]);
+}
+
+#[test]
 fn the_last_reload_tells_why_it_was_refused() {
     let upstream = Upstream::start();
     let gateway = start(&upstream);

@@ -27,6 +27,7 @@ mod isolation;
 mod issuers;
 mod jwt;
 mod lambda;
+mod last_good;
 mod loading;
 mod malformed;
 mod oidc_login;

@@ -160,6 +160,9 @@ fn every_metric_that_is_promised_is_there() {
         "portcullis_plugin_log_lines_total",
         "portcullis_plugin_breaker_open",
         "portcullis_plugin_breaker_opened_total",
+        "portcullis_plugin_breaker_clients_total",
+        "portcullis_serves_last_good",
+        "portcullis_last_good_kept_total",
     ] {
         assert!(metrics.has(name, &[]), "{name} is missing");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -48,9 +48,14 @@ impl Gateway {
     }
 
     pub(crate) fn run(site: Site) -> Self {
-        let mut child = Command::new(program())
+        Self::run_with(site, &program(), &[])
+    }
+
+    pub(crate) fn run_with(site: Site, program: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(program)
             .args(["run", "--config"])
             .arg(site.config())
+            .args(arguments)
             .current_dir(site.path())
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
@@ -293,6 +298,13 @@ impl Gateway {
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.child.0.try_wait().expect("a child can be waited for").is_none()
+    }
+
+    /// Stops it at once, and leaves the directory that it ran in.
+    pub fn kill(self) -> Site {
+        let Self { child, site, .. } = self;
+        drop(child);
+        site
     }
 
     /// Waits until requests for a path are answered as wanted, by a new configuration.

@@ -86,6 +86,11 @@ impl Site {
         program::run(self.path(), arguments)
     }
 
+    /// Starts the gateway on the configuration that is there, with more arguments.
+    pub fn start_again(self, arguments: &[&str]) -> Gateway {
+        Gateway::run_with(self, &program::program(), arguments)
+    }
+
     /// Starts the gateway.
     pub fn start(self, config: &str) -> Gateway {
         self.configure(config);

@@ -97,6 +97,9 @@ table! {
     struct Admin {
         /// The address it binds.
         address: Address = "127.0.0.1:9901",
+        /// Host names that operators reach it by, beside addresses and `localhost`. Requests
+        /// with the token for another host are refused.
+        hosts: Option<Vec<Text>>,
         /// The token that reads and changes state: consumers, keys, policies, the last
         /// reload. Without it those routes are refused to everyone.
         token: Option<AdminToken>,

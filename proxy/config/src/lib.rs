@@ -24,8 +24,9 @@
 //! | `diagnostic`, `suggest` | problems as the operator reads them |
 //! | `schema` | the JSON Schema and the reference, from `document` |
 //! | `path`, `secret`, `service_url` | path patterns; secrets; where documents of services are |
+//! | `state` | where state is kept, for those who need nothing else |
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 mod data;
@@ -39,6 +40,7 @@ mod resolve;
 mod schema;
 mod secret;
 mod service_url;
+mod state;
 mod suggest;
 mod surroundings;
 mod tree;
@@ -50,6 +52,7 @@ pub use path::{PathPattern, PathProblem, Segment};
 pub use schema::{reference, schema};
 pub use secret::Secret;
 pub use service_url::ServiceUrl;
+pub use state::{salvaged_state_directory, state_directory};
 pub use surroundings::{Process, Surroundings};
 
 use diagnostic::{Problems, Source};
@@ -69,20 +72,6 @@ fn source_of(file: &Path) -> Result<Source, Diagnostics> {
     })?;
     let directory = file.parent().unwrap_or(Path::new("")).to_owned();
     Ok(Source { name, directory, text })
-}
-
-/// Where a configuration keeps state, for tools that need nothing else of it: names,
-/// files and secrets it refers to are not looked at.
-///
-/// # Errors
-///
-/// When the file cannot be read, or its keys or their types are wrong.
-pub fn state_directory(file: &Path) -> Result<Option<PathBuf>, Diagnostics> {
-    let source = source_of(file)?;
-    let mut problems = Problems::default();
-    let document = include::read(source, &Process, &mut problems)
-        .and_then(|root| read::read::<document::Document>(&root, &mut problems));
-    problems.finish(document.map(|document| resolve::state_directory(&document)))
 }
 
 /// Parses a duration as configurations write it: `250ms`, `1m30s`, `90d`.

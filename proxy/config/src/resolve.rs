@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Place, Problems};
 use crate::document::{self, Document};
-use crate::gateway::{AccessLog, Admin, Gateway, Limits, Shutdown};
+use crate::gateway::{AccessLog, Gateway, Limits, Shutdown};
 use crate::read::{Either, Named};
 use crate::surroundings::Surroundings;
 
 mod address;
+mod admin;
 mod api;
 mod authorization;
 mod checks;
@@ -54,7 +55,7 @@ pub(crate) fn gateway(
 ) -> Option<Gateway> {
     let mut resolver = Resolver { surroundings, problems };
     let resolver = &mut resolver;
-    let admin = admin(document, resolver);
+    let admin = admin::admin(document, resolver);
     let listeners = listener::listeners(document, admin.as_ref(), resolver);
     let upstreams = upstream::upstreams(&document.upstreams, resolver);
     let mut plugins = plugin_use::plugin_uses(document, resolver);
@@ -88,17 +89,6 @@ fn plugin_directory(document: &Document, resolver: &mut Resolver<'_>) -> Option<
         resolver.problem(&written.place, format!("there is no directory `{}`", path.display()));
     }
     Some(path)
-}
-
-fn admin(document: &Document, resolver: &mut Resolver<'_>) -> Option<Admin> {
-    match &document.admin {
-        Either::This(document::Off::Off) => None,
-        Either::That(table) => {
-            let address = address::to_bind(&table.address, resolver)?;
-            let token = table.token.as_ref().and_then(|token| files::admin_token(token, resolver));
-            Some(Admin { address, token })
-        }
-    }
 }
 
 fn access_log(document: &Document) -> AccessLog {

@@ -9,6 +9,10 @@ pub trait Surroundings {
     fn variable(&self, name: &str) -> Option<Vec<u8>>;
     /// The content of a file.
     fn read(&self, file: &Path) -> io::Result<Vec<u8>>;
+    /// The content of a file that holds a secret, for those who keep what they read.
+    fn secret(&self, file: &Path) -> io::Result<Vec<u8>> {
+        self.read(file)
+    }
     /// Whether a file is there.
     fn is_file(&self, file: &Path) -> bool;
     /// Whether a directory is there.

@@ -82,6 +82,7 @@ fn the_process_is_as_written() {
     assert_eq!(gateway.trusted_proxies.len(), 2);
     let admin = gateway.admin.unwrap();
     assert_eq!(admin.address.port(), 9000);
+    assert_eq!(admin.hosts, ["gateway.example.com"]);
     assert_eq!(admin.token.unwrap().expose(), b"sixteen bytes or more");
     assert_eq!(gateway.access_log, AccessLog::File(folder.path().join("access.log")));
     assert_eq!(gateway.shutdown.grace, Duration::ZERO);

@@ -29,7 +29,7 @@ pub struct Forward {
     /// The route.
     pub route: Arc<ServedRoute>,
     /// The caller, where the route has an authorizer.
-    pub identity: Option<Identity>,
+    pub identity: Option<Arc<Identity>>,
     /// Headers that the authorizer wants on the response.
     pub response_headers: Vec<(HeaderName, HeaderValue)>,
     /// What the upstream sees.

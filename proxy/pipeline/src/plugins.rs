@@ -150,8 +150,8 @@ pub struct Identity {
 /// Leave to go on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// The caller.
-    pub identity: Identity,
+    /// The caller, shared with the cache that keeps the grant.
+    pub identity: Arc<Identity>,
     /// When the answer stops being true, in milliseconds since the epoch.
     pub expires_at_ms: Option<u64>,
     /// Headers for the response.

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use portcullis_pipeline::PluginFault;
+use portcullis_pipeline::{PluginFault, View};
 use wasmtime::Trap;
 
 use crate::abi::exports::authorizer::Denial;
+use crate::breaker::ClientId;
 use crate::instance::{Configured, Instance, RoleAnswer, RoleCall};
 use crate::plugin_use::LoadedUse;
 use crate::slots::Slot;
@@ -22,25 +23,26 @@ pub(crate) struct Occupied {
 }
 
 impl LoadedUse {
-    /// Calls a role, and keeps the books: breaker, metrics.
+    /// Calls a role about the request of a view, and keeps the books: breaker, metrics.
     pub(crate) async fn call(
         &self,
         call: RoleCall,
-        time_ms: u64,
+        view: &View<'_>,
     ) -> Result<RoleAnswer, PluginFault> {
-        let started = Instant::now();
-        if !self.keeping.breaker.lets_through(started) {
+        let (client, started) = (ClientId::from(view.client()), Instant::now());
+        if !self.keeping.breaker.lets_through(client, started) {
             self.metrics.faulted(&PluginFault::BreakerOpen);
             return Err(PluginFault::BreakerOpen);
         }
-        let outcome = self.call_in_a_slot(&call, time_ms).await.and_then(decided);
+        let outcome = self.call_in_a_slot(&call, view.time_ms()).await.and_then(decided);
+        let ended = Instant::now();
         match &outcome {
-            Ok(_) => self.keeping.breaker.answered(),
+            Ok(_) => self.keeping.breaker.answered(client, ended),
             // A full house is no sign of a broken plugin.
             Err(PluginFault::Busy) => {}
-            Err(_) => self.keeping.breaker.faulted(Instant::now()),
+            Err(_) => self.keeping.breaker.faulted(client, ended),
         }
-        self.metrics.called(started.elapsed());
+        self.metrics.called(ended.saturating_duration_since(started));
         if let Err(fault) = &outcome {
             self.metrics.faulted(fault);
         }
@@ -62,6 +64,16 @@ impl LoadedUse {
             self.give_back(occupied);
             return Ok(answer);
         }
+        // Boxed, for its future is large and an instance that waits needs none of it.
+        Box::pin(self.call_in_a_new_instance(call, time_ms)).await
+    }
+
+    async fn call_in_a_new_instance(
+        &self,
+        call: &RoleCall,
+        time_ms: u64,
+    ) -> Result<RoleAnswer, PluginFault> {
+        let deadline = self.shared.budget.wall_time;
         let slot = match tokio::time::timeout(deadline, self.keeping.slots.take()).await {
             Ok(Some(slot)) => slot,
             Ok(None) | Err(_) => return Err(PluginFault::Busy),

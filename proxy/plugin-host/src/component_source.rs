@@ -1,11 +1,33 @@
 //! Where components come from: the plugin directory, then the program itself.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Bytes a component file may have.
 const COMPONENT_BYTES: u64 = 128 << 20;
+
+/// Where components that are no part of the program are looked for.
+#[derive(Debug, Clone, Copy)]
+pub enum ComponentFiles<'a> {
+    /// In this directory, if any.
+    In(Option<&'a Path>),
+    /// Among these, which were such files once.
+    Kept(&'a KeptComponents),
+}
+
+/// The components of files, by the plugins' names.
+pub type KeptComponents = BTreeMap<String, KeptComponent>;
+
+/// The component of a file, in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptComponent {
+    /// The file.
+    pub path: PathBuf,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
 
 /// Where a component was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,27 +77,52 @@ pub(crate) enum SourceProblem {
 /// Finds a component by its plugin name.
 pub(crate) fn find(
     name: &str,
-    directory: Option<&Path>,
+    files: ComponentFiles<'_>,
     builtins: &[(&'static str, &'static [u8])],
 ) -> Result<(Vec<u8>, ComponentOrigin), SourceProblem> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
         return Err(SourceProblem::Name(name.to_owned()));
     }
-    if let Some(path) = directory.map(|directory| directory.join(format!("{name}.wasm"))) {
-        match read_file(&path) {
-            Ok(bytes) => return Ok((bytes, ComponentOrigin::File(path))),
-            Err(SourceProblem::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            }
-            Err(problem) => return Err(problem),
-        }
+    if let Some(found) = find_file(name, files)? {
+        return Ok(found);
     }
     match builtins.iter().find(|(builtin, _)| *builtin == name) {
         Some((_, bytes)) => Ok((bytes.to_vec(), ComponentOrigin::Builtin)),
         None => {
-            Err(SourceProblem::Unknown { name: name.to_owned(), known: known(directory, builtins) })
+            Err(SourceProblem::Unknown { name: name.to_owned(), known: known(files, builtins) })
         }
     }
+}
+
+fn find_file(
+    name: &str,
+    files: ComponentFiles<'_>,
+) -> Result<Option<(Vec<u8>, ComponentOrigin)>, SourceProblem> {
+    let directory = match files {
+        ComponentFiles::In(directory) => directory,
+        ComponentFiles::Kept(kept) => {
+            let found = |kept: &KeptComponent| {
+                (kept.bytes.clone(), ComponentOrigin::File(kept.path.clone()))
+            };
+            return Ok(kept.get(name).map(found));
+        }
+    };
+    let Some(path) = directory.map(|directory| component_path(directory, name)) else {
+        return Ok(None);
+    };
+    match read_file(&path) {
+        Ok(bytes) => Ok(Some((bytes, ComponentOrigin::File(path)))),
+        Err(SourceProblem::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(None)
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// The file of a plugin in a directory of them.
+pub fn component_path(directory: &Path, plugin: &str) -> PathBuf {
+    directory.join(format!("{plugin}.wasm"))
 }
 
 /// Reads a component file within the size limit.
@@ -90,8 +137,15 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, SourceProblem> {
     Ok(bytes)
 }
 
-fn known(directory: Option<&Path>, builtins: &[(&'static str, &'static [u8])]) -> Vec<String> {
+fn known(files: ComponentFiles<'_>, builtins: &[(&'static str, &'static [u8])]) -> Vec<String> {
     let mut names: Vec<String> = builtins.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let directory = match files {
+        ComponentFiles::In(directory) => directory,
+        ComponentFiles::Kept(kept) => {
+            names.extend(kept.keys().cloned());
+            None
+        }
+    };
     let entries = directory
         .and_then(|directory| fs::read_dir(directory).ok())
         .into_iter()

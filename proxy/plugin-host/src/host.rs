@@ -12,8 +12,18 @@ use portcullis_pipeline::{
 
 use crate::capability::{FetchedKeys, IssuerReading};
 use crate::code_cache::Digest;
+use crate::component_source::ComponentOrigin;
 use crate::metrics::UseReading;
 use crate::plugin_use::LoadedUse;
+
+/// A component that a plugin use was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LoadedComponent<'a> {
+    /// The plugin's name.
+    pub plugin: &'a str,
+    /// The SHA-256 of its bytes.
+    pub sha256: &'a [u8; 32],
+}
 
 /// Every plugin use of one configuration, loaded.
 pub struct PluginHost {
@@ -54,6 +64,16 @@ impl PluginHost {
     /// Reads the counters of every use, without touching a request's path.
     pub fn readings(&self) -> Vec<UseReading> {
         self.uses.iter().map(|use_| use_.reading()).collect()
+    }
+
+    /// The components that were read from files, once for each use.
+    pub fn components_of_files(&self) -> impl Iterator<Item = LoadedComponent<'_>> {
+        self.uses.iter().filter_map(|use_| match (&use_.origin, use_.code.first()) {
+            (ComponentOrigin::File(_), Some(sha256)) => {
+                Some(LoadedComponent { plugin: &use_.names.plugin, sha256 })
+            }
+            _ => None,
+        })
     }
 
     pub(crate) fn by_fingerprint(&self, fingerprint: &Digest) -> Option<Arc<LoadedUse>> {

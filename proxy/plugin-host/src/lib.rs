@@ -38,10 +38,12 @@ mod state;
 
 pub use capability::IssuerReading;
 pub use code_cache::CacheProblem;
-pub use component_source::ComponentOrigin;
+pub use component_source::{
+    ComponentFiles, ComponentOrigin, KeptComponent, KeptComponents, component_path,
+};
 pub use credentials::{CredentialKind, CredentialSource, KnownCredential};
 pub use engine::{Engine, EngineError, EngineSettings};
-pub use host::PluginHost;
+pub use host::{LoadedComponent, PluginHost};
 pub use inspect::{ComponentProblem, Surface};
 pub use inspection::{Inspection, InspectionProblem, PlannedRole};
-pub use metrics::UseReading;
+pub use metrics::{BreakerReading, UseReading};

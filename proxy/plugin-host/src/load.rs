@@ -6,7 +6,6 @@ mod plan;
 mod problem;
 
 use std::borrow::Cow;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,7 @@ use crate::abi::exports::lifecycle;
 use crate::breaker::Breaker;
 use crate::capability::{Clocks, KeyValue, Source, first_keys};
 use crate::code_cache::Digest;
-use crate::component_source::{ComponentOrigin, find};
+use crate::component_source::{ComponentFiles, ComponentOrigin, find};
 use crate::credentials::CredentialSource;
 use crate::engine::{Engine, POOL_INSTANCES};
 use crate::host::PluginHost;
@@ -62,10 +61,11 @@ impl Engine {
         gateway: &Gateway,
         previous: Option<&PluginHost>,
     ) -> Result<PluginHost, Diagnostics> {
-        self.load_uses(&gateway.plugin_uses, gateway.plugin_directory.as_deref(), previous)
+        let files = ComponentFiles::In(gateway.plugin_directory.as_deref());
+        self.load_uses(&gateway.plugin_uses, files, previous)
     }
 
-    /// The same for plugin uses that stand in no configuration.
+    /// The same with components from elsewhere than the plugin directory.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl Engine {
     pub fn load_uses(
         &self,
         uses: &[PluginUse],
-        directory: Option<&Path>,
+        files: ComponentFiles<'_>,
         previous: Option<&PluginHost>,
     ) -> Result<PluginHost, Diagnostics> {
         let pool = usize::try_from(POOL_INSTANCES).unwrap_or(usize::MAX);
@@ -84,7 +84,7 @@ impl Engine {
         let mut problems = Vec::new();
         for plugin_use in uses {
             let slots = Slots::new(plugin_use.budget.instances, reserve, shared_slots.clone());
-            match self.load_use(plugin_use, directory, previous, slots) {
+            match self.load_use(plugin_use, files, previous, slots) {
                 Ok((use_, order)) => {
                     loaded.push(use_);
                     orders.extend(order);
@@ -109,12 +109,12 @@ impl Engine {
     fn load_use(
         &self,
         plugin_use: &PluginUse,
-        directory: Option<&Path>,
+        files: ComponentFiles<'_>,
         previous: Option<&PluginHost>,
         slots: Slots,
     ) -> Result<(Arc<LoadedUse>, Option<image::Order>), Vec<Diagnostic>> {
         let at = |problem: LoadProblem| vec![problem.diagnostic(plugin_use)];
-        let (bytes, origin) = find(&plugin_use.plugin, directory, &self.inner().builtins)
+        let (bytes, origin) = find(&plugin_use.plugin, files, &self.inner().builtins)
             .map_err(|problem| at(LoadProblem::Source(problem)))?;
         let digest: Digest = Sha256::digest(&bytes).into();
         let consent = Consent::for_origin(&origin);
@@ -164,6 +164,7 @@ impl Engine {
         let loaded = Arc::new(LoadedUse {
             names: Names { name: plugin_use.name.clone(), plugin: plugin_use.plugin.clone() },
             fingerprint,
+            origin,
             code: vec![digest, image::key(&digest, &settings)],
             shared,
             settings,

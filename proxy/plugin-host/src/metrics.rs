@@ -78,12 +78,23 @@ pub struct UseReading {
     pub bytes_read: u64,
     /// Log lines written and dropped.
     pub log_lines: (u64, u64),
-    /// Whether the breaker is open, and how often it has opened.
-    pub breaker: (bool, u64),
+    /// What the breaker did.
+    pub breaker: BreakerReading,
     /// HTTP requests it has sent.
     pub http_calls: u64,
     /// HTTP requests of it that were refused: not granted, or too many.
     pub http_refused: u64,
+}
+
+/// What the breaker of a plugin use did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BreakerReading {
+    /// Whether the use is out of the path.
+    pub is_open: bool,
+    /// How often it was taken out of the path.
+    pub times_opened: u64,
+    /// How often a client alone was refused.
+    pub clients_refused: u64,
 }
 
 impl UseMetrics {
@@ -161,7 +172,7 @@ impl UseMetrics {
             memory_high_water: get(&self.memory_high_water),
             bytes_read: get(&self.bytes_read),
             log_lines: (0, 0),
-            breaker: (false, 0),
+            breaker: BreakerReading::default(),
             http_calls: 0,
             http_refused: 0,
         }

@@ -15,10 +15,11 @@ use crate::abi::imports::types::Request;
 use crate::breaker::Breaker;
 use crate::call::Occupied;
 use crate::code_cache::Digest;
+use crate::component_source::ComponentOrigin;
 use crate::engine::Engine;
 use crate::identity;
 use crate::instance::{Configured, Prepared, RoleAnswer, RoleCall};
-use crate::metrics::{DecisionKind, UseMetrics, UseReading};
+use crate::metrics::{BreakerReading, DecisionKind, UseMetrics, UseReading};
 use crate::result_cache::{Asking, NoGrant, ResultCache};
 use crate::shared::UseShared;
 use crate::slots::Slots;
@@ -29,7 +30,9 @@ pub(crate) struct LoadedUse {
     pub(crate) names: Names,
     /// What it was made of; equal fingerprints are the same use.
     pub(crate) fingerprint: Digest,
-    /// The digests of its code in the cache.
+    /// Where its component was found, when it was loaded.
+    pub(crate) origin: ComponentOrigin,
+    /// The digests of its code in the cache: of its component, then of its image.
     pub(crate) code: Vec<Digest>,
     /// What its instances share.
     pub(crate) shared: Arc<UseShared>,
@@ -68,7 +71,7 @@ pub(crate) struct Keeping {
     pub(crate) idle: ArrayQueue<Occupied>,
     /// How many may live.
     pub(crate) slots: Slots,
-    /// Takes the use out of the path after repeated faults.
+    /// Takes clients, and the use, out of the path after repeated faults.
     pub(crate) breaker: Breaker,
 }
 
@@ -113,7 +116,7 @@ impl LoadedUse {
 
     async fn ask(&self, call: Call<'_>) -> Result<Grant, NoGrant> {
         let request = self.request(&call, Role::Authorizer);
-        let answer = match self.call(RoleCall::Authorize(request), call.view.time_ms()).await {
+        let answer = match self.call(RoleCall::Authorize(request), &call.view).await {
             Ok(RoleAnswer::Authorized(answer)) => {
                 abi::authorizer_answer(answer, self.shared.credentials())
             }
@@ -126,7 +129,7 @@ impl LoadedUse {
     /// Asks the validator.
     pub(crate) async fn validate(&self, call: Call<'_>) -> Result<Vec<Violation>, PluginFault> {
         let request = self.request(&call, Role::Validator);
-        match self.call(RoleCall::Validate(request), call.view.time_ms()).await? {
+        match self.call(RoleCall::Validate(request), &call.view).await? {
             RoleAnswer::Validated(found) => {
                 let kind =
                     if found.is_empty() { DecisionKind::Allowed } else { DecisionKind::Refused };
@@ -143,7 +146,7 @@ impl LoadedUse {
         call: Call<'_>,
     ) -> Result<RequestOutcome, PluginFault> {
         let request = self.request(&call, Role::RequestTransform);
-        match self.call(RoleCall::TransformRequest(request), call.view.time_ms()).await? {
+        match self.call(RoleCall::TransformRequest(request), &call.view).await? {
             RoleAnswer::RequestTransformed(outcome) => {
                 let outcome = abi::request_outcome(outcome)?;
                 self.metrics.decided(match &outcome {
@@ -163,8 +166,8 @@ impl LoadedUse {
     ) -> Result<ResponseOutcome, PluginFault> {
         let request = self.request(&call.request, Role::ResponseTransform);
         let response = abi::response(&call, self.reads(Role::ResponseTransform));
-        let time_ms = call.request.view.time_ms();
-        match self.call(RoleCall::TransformResponse(request, response), time_ms).await? {
+        let view = &call.request.view;
+        match self.call(RoleCall::TransformResponse(request, response), view).await? {
             RoleAnswer::ResponseTransformed(outcome) => {
                 let outcome = abi::response_outcome(outcome)?;
                 self.metrics.decided(match &outcome {
@@ -193,7 +196,11 @@ impl LoadedUse {
             http_refused,
             image_ready: self.prepared.load().configured == Configured::InImage,
             log_lines: self.shared.log.counts(),
-            breaker: (self.keeping.breaker.is_open(), self.keeping.breaker.times_opened()),
+            breaker: BreakerReading {
+                is_open: self.keeping.breaker.is_open(),
+                times_opened: self.keeping.breaker.times_opened(),
+                clients_refused: self.keeping.breaker.clients_refused(),
+            },
             ..self.metrics.reading(&self.names.name, &self.names.plugin)
         }
     }

@@ -1,13 +1,15 @@
 //! From a configuration file to what serves.
 
+mod watched;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use portcullis_config::{Diagnostic, Diagnostics, Gateway, Listener, Place, Process, Surroundings};
+use portcullis_config::{Diagnostic, Diagnostics, Gateway, Listener, Place, Surroundings};
 use portcullis_pipeline::Pipeline;
-use portcullis_plugin_host::{CredentialSource, Engine, EngineError, EngineSettings};
+use portcullis_plugin_host::{CredentialSource, Engine, EngineError, EngineSettings, PluginHost};
 use portcullis_state::StateError;
 
 use crate::credentials;
@@ -15,6 +17,8 @@ use crate::current::Running;
 use crate::listen::{self, ListenError};
 use crate::telemetry::Telemetry;
 use crate::upstream::{UpstreamBuildError, Upstreams};
+pub(crate) use watched::Contents;
+use watched::Watched;
 
 /// Why a configuration cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -36,29 +40,41 @@ impl From<UpstreamBuildError> for BuildError {
     }
 }
 
-/// A configuration as read, and the files it came from.
+/// A configuration as read, and what it was read from.
 pub(crate) struct Written {
     /// The configuration, checked.
     pub(crate) gateway: Result<Gateway, Diagnostics>,
     /// Every file that was looked at.
     pub(crate) files: BTreeSet<PathBuf>,
+    /// What was read of them.
+    pub(crate) contents: Contents,
 }
 
 /// Reads and checks a configuration file.
 pub(crate) fn read(file: &Path) -> Written {
-    let watched = Watched { files: Mutex::new(BTreeSet::from([file.to_owned()])) };
-    let gateway = match watched.read_text(file) {
-        Ok(text) => {
-            let directory = file.parent().unwrap_or(Path::new(""));
-            portcullis_config::parse_within(&text, &file.display().to_string(), directory, &watched)
-        }
+    let watched = Watched::default();
+    let text = watched.read(file).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    });
+    let gateway = match text {
+        Ok(text) => parse(&text, file, &watched),
         Err(error) => Err(unreadable(file, &error)),
     };
-    let mut files = watched.files.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (mut files, contents) = watched.into_parts();
     if let Ok(gateway) = &gateway {
         files.extend(files_of(gateway));
     }
-    Written { gateway, files }
+    Written { gateway, files, contents }
+}
+
+/// Checks the text of a configuration file within its surroundings.
+pub(crate) fn parse(
+    text: &str,
+    file: &Path,
+    surroundings: &dyn Surroundings,
+) -> Result<Gateway, Diagnostics> {
+    let directory = file.parent().unwrap_or(Path::new(""));
+    portcullis_config::parse_within(text, &file.display().to_string(), directory, surroundings)
 }
 
 /// Starts the engine that a configuration's plugins run on.
@@ -74,14 +90,13 @@ pub(crate) fn engine(
     })
 }
 
-/// Builds what serves a configuration. Blocks while plugins are compiled.
+/// Builds what serves a configuration with its plugins, which are loaded.
 pub(crate) fn build(
-    engine: &Engine,
+    plugins: PluginHost,
     gateway: Gateway,
     previous: Option<&Running>,
     telemetry: &Telemetry,
 ) -> Result<Running, BuildError> {
-    let plugins = engine.load(&gateway, previous.map(|running| running.pipeline.plugins()))?;
     let upstreams = Upstreams::build(&gateway, previous.map(|running| running.upstreams.as_ref()))?;
     let pipeline = Pipeline::new(gateway.apis, plugins);
     let routes = pipeline.routes().routes();
@@ -140,42 +155,6 @@ pub enum CheckError {
     /// The credentials cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
-}
-
-/// The files and variables of this process, noting which files are looked at.
-struct Watched {
-    files: Mutex<BTreeSet<PathBuf>>,
-}
-
-impl Watched {
-    fn note(&self, file: &Path) {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_owned());
-    }
-
-    fn read_text(&self, file: &Path) -> io::Result<String> {
-        self.note(file);
-        std::fs::read_to_string(file)
-    }
-}
-
-impl Surroundings for Watched {
-    fn variable(&self, name: &str) -> Option<Vec<u8>> {
-        Process.variable(name)
-    }
-
-    fn read(&self, file: &Path) -> io::Result<Vec<u8>> {
-        self.note(file);
-        Process.read(file)
-    }
-
-    fn is_file(&self, file: &Path) -> bool {
-        self.note(file);
-        Process.is_file(file)
-    }
-
-    fn is_directory(&self, directory: &Path) -> bool {
-        Process.is_directory(directory)
-    }
 }
 
 fn unreadable(file: &Path, error: &io::Error) -> Diagnostics {

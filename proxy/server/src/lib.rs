@@ -24,6 +24,7 @@ mod forwarding;
 mod guarded_stream;
 mod held_bytes;
 mod held_session;
+mod last_good;
 mod listen;
 mod proxy;
 mod received;
@@ -39,6 +40,7 @@ mod tls;
 mod upstream;
 mod watch;
 
+pub use last_good::{CopyProblem, LastGoodProblem};
 pub use listen::ListenError;
 pub use telemetry::AccessLogProblem;
 pub use tls::TlsProblem;

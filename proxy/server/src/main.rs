@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use portcullis_server::start::{self, StartError};
+use portcullis_server::configuration::BuildError;
+use portcullis_server::start::{self, Fallback, StartError};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{INTERNAL, Output, REFUSED};
@@ -34,6 +35,10 @@ enum Command {
         /// The configuration file.
         #[arg(long, default_value = "portcullis.toml")]
         config: PathBuf,
+        /// Where it cannot serve, serves the last one that did, kept in the state directory.
+        /// That directory is to be named where the configuration is too broken to name it.
+        #[arg(long, value_name = "STATE", num_args = 0..=1, require_equals = true)]
+        or_last_good: Option<Option<PathBuf>>,
     },
     /// Checks whether a configuration can serve.
     Check {
@@ -93,7 +98,9 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     match arguments.command {
-        Command::Run { config } => run(&config),
+        Command::Run { config, or_last_good } => {
+            run(&config, &or_last_good.map_or(Fallback::Refuse, Fallback::LastGood))
+        }
         Command::Check { file, json } => command::check::run(&file, Output::of(json)),
         Command::Schema => schema(),
         Command::Routes { file, json } => command::routes::run(&file, Output::of(json)),
@@ -115,27 +122,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &Path) -> ExitCode {
-    match start::run(config) {
+fn run(config: &Path, fallback: &Fallback) -> ExitCode {
+    match start::run(config, fallback) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(StartError::Build(error)) => {
+        Err(StartError::Build(BuildError::Diagnosed(problems))) => {
+            eprintln!("{problems}");
+            ExitCode::from(REFUSED)
+        }
+        Err(error @ StartError::Unsaved { .. }) => {
             eprintln!("{error}");
             ExitCode::from(REFUSED)
         }
-        Err(
-            error @ (StartError::Listen(_)
-            | StartError::AccessLog(_)
-            | StartError::State(_)
-            | StartError::Admin { .. }),
-        ) => {
-            eprintln!("error: {:#}", anyhow::Error::new(error));
-            ExitCode::from(REFUSED)
-        }
-        Err(error @ (StartError::Engine(_) | StartError::Process(_))) => {
-            eprintln!("error: {:#}", anyhow::Error::new(error));
-            ExitCode::from(INTERNAL)
-        }
+        Err(error @ (StartError::Engine(_) | StartError::Process(_))) => told(error, INTERNAL),
+        Err(error) => told(error, REFUSED),
     }
+}
+
+fn told(error: StartError, code: u8) -> ExitCode {
+    eprintln!("error: {:#}", anyhow::Error::new(error));
+    ExitCode::from(code)
 }
 
 /// Tells why something was not done.

@@ -9,7 +9,8 @@ use portcullis_config::{AccessLog, Admin, Gateway, Listener};
 use portcullis_plugin_host::Engine;
 use tokio::runtime::Handle;
 
-use crate::configuration::{self, BuildError};
+use crate::configuration::{self, BuildError, Contents};
+use crate::last_good::{Keeper, Kept};
 use crate::listen::{self, BoundListener};
 use crate::shared::Shared;
 use crate::telemetry::ReloadResult;
@@ -20,6 +21,8 @@ pub(crate) use history::Reloads;
 /// Builds configurations and replaces the running one.
 pub(crate) struct Reloader {
     pub(crate) file: PathBuf,
+    /// What keeps the last good one, where there is a place for it.
+    pub(crate) keeper: Option<Keeper>,
     pub(crate) engine: Engine,
     pub(crate) shared: Arc<Shared>,
     pub(crate) fixed: Fixed,
@@ -117,7 +120,9 @@ impl Reloader {
             Ok(generation) => {
                 tracing::info!(generation, "configuration replaced");
                 telemetry.count_reload(ReloadResult::Replaced, generation);
+                telemetry.files_serve();
                 self.shared.reloads.replaced(generation);
+                self.keep(&written.contents, &watchlist);
             }
             Err(error) => {
                 let generation = self.shared.current.load().generation;
@@ -130,6 +135,19 @@ impl Reloader {
             }
         }
         watchlist
+    }
+
+    /// Keeps what serves as the last good one.
+    pub(crate) fn keep(&self, contents: &Contents, watchlist: &Watchlist) {
+        let Some(keeper) = &self.keeper else { return };
+        let running = self.shared.current.load();
+        match keeper.keep(contents, running.pipeline.plugins(), watchlist.plugins.as_deref()) {
+            Ok(Kept::Written) => self.shared.telemetry.count_last_good_kept(),
+            Ok(Kept::Already) => {}
+            Err(problem) => tracing::warn!(
+                "the configuration serves, and is not kept as the last good one: {problem}"
+            ),
+        }
     }
 
     fn replace(&self, gateway: Gateway) -> Result<u64, BuildError> {
@@ -145,8 +163,9 @@ impl Reloader {
             }
         }
         let previous = self.shared.current.load();
+        let plugins = self.engine.load(&gateway, Some(previous.pipeline.plugins()))?;
         let running =
-            configuration::build(&self.engine, gateway, Some(&previous), &self.shared.telemetry)?;
+            configuration::build(plugins, gateway, Some(&previous), &self.shared.telemetry)?;
         self.background.block_on(running.upstreams.resolve_all());
         let generation = running.generation;
         self.shared.current.replace(running);

@@ -1,5 +1,7 @@
 //! Starts the process: configuration, plugins, pipeline, sockets, in this order.
 
+mod opening;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,19 +22,21 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::admin::{self, Admin};
-use crate::configuration::{self, BuildError};
-use crate::credentials;
+use crate::configuration::BuildError;
 use crate::current::{Current, Running};
 use crate::held_bytes::HeldBytes;
+use crate::last_good::{Keeper, LastGoodProblem};
 use crate::listen::{BoundListener, ListenError};
 use crate::proxy::Proxy;
 use crate::redirect::Redirect;
-use crate::reload::{Fixed, Reloader, Reloads};
+use crate::reload::{Reloader, Reloads};
 use crate::shared::Shared;
 use crate::stop;
 use crate::telemetry::{AccessLogProblem, ReloadResult, Telemetry};
 use crate::upstream;
 use crate::watch::{self as files, Wake, Watchlist};
+pub use opening::Fallback;
+use opening::{Opening, Prepared, ServedFrom};
 
 /// Idle connections to upstreams that are kept, in all.
 const POOLED_CONNECTIONS: usize = 4096;
@@ -70,38 +74,50 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// The last good configuration is asked for, and nothing says where it is kept.
+    #[error(
+        "`--or-last-good` wants `state`, the directory that keeps the last good configuration; \
+         set it, or where the configuration is too broken to say it, name it: \
+         `--or-last-good=DIRECTORY`"
+    )]
+    NoState,
+    /// The last good configuration cannot be had.
+    #[error(transparent)]
+    LastGood(#[from] LastGoodProblem),
+    /// Neither the configuration nor the last good one can serve.
+    #[error("{error}\nthe last good configuration cannot serve in its place: {problem}")]
+    Unsaved {
+        /// Why the configuration cannot.
+        error: Box<StartError>,
+        /// Why the last good one cannot.
+        problem: Box<StartError>,
+    },
     /// Threads or signals are not to be had.
     #[error("the process cannot be set up")]
     Process(#[from] io::Error),
 }
 
 /// Serves a configuration until the process is told to stop.
-pub fn run(file: &Path) -> Result<(), StartError> {
-    let written = configuration::read(file);
-    let gateway = written.gateway.map_err(BuildError::from)?;
-    let watchlist = Watchlist { files: written.files, plugins: gateway.plugin_directory.clone() };
-    let telemetry = Arc::new(Telemetry::start(&gateway.access_log)?);
-    let credentials = open_credentials(&gateway)?;
-    let engine = configuration::engine(&gateway, credentials.as_ref().map(credentials::source))?;
+pub fn run(file: &Path, fallback: &Fallback) -> Result<(), StartError> {
+    let Opening { prepared, watchlist, served_from } = opening::open(file, fallback)?;
+    let Prepared { telemetry, credentials, engine, setup, fixed, listeners, running } = prepared;
     let background = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(BACKGROUND_THREADS)
         .thread_name("background")
         .enable_all()
         .build()?;
-    let (setup, fixed) = (Setup::of(&gateway), Fixed::of(&gateway));
-    let listeners = gateway.listeners.clone();
-    let running = configuration::build(&engine, gateway, None, &telemetry)?;
     background.block_on(running.upstreams.resolve_all());
-    let shared = share(running, telemetry, credentials);
+    let shared = share(running, (telemetry, credentials), &served_from);
     let bound = bind(&listeners)?;
     let reloader = Reloader {
         file: file.to_owned(),
+        keeper: setup.state_directory.as_deref().map(|state| Keeper::new(state, file)),
         engine,
         shared: Arc::clone(&shared),
         fixed: fixed.with_listeners(&bound),
         background: background.handle().clone(),
     };
-    let wake = watch_files(reloader, watchlist)?;
+    let wake = watch_files(reloader, watchlist, served_from)?;
     let serving = Serving::start(bound, &setup, &shared);
     let admin = Admin::new(Arc::clone(&shared), admin_api(&setup, &shared));
     background.block_on(open_admin(&admin, setup.admin.as_ref()))?;
@@ -153,21 +169,22 @@ impl Setup {
     }
 }
 
-/// Reads the store of credentials, and keeps up with it from now on.
-fn open_credentials(gateway: &Gateway) -> Result<Option<Arc<CredentialStore>>, StartError> {
-    let Some(directory) = &gateway.state_directory else { return Ok(None) };
-    let store = CredentialStore::open(directory)?;
-    store.watch()?;
-    Ok(Some(store))
-}
-
 fn share(
     running: Running,
-    telemetry: Arc<Telemetry>,
-    credentials: Option<Arc<CredentialStore>>,
+    (telemetry, credentials): (Arc<Telemetry>, Option<Arc<CredentialStore>>),
+    served_from: &ServedFrom,
 ) -> Arc<Shared> {
-    telemetry.count_reload(ReloadResult::Replaced, running.generation);
-    let reloads = Reloads::started(running.generation);
+    let reloads = match served_from {
+        ServedFrom::Files(_) => {
+            telemetry.count_reload(ReloadResult::Replaced, running.generation);
+            Reloads::started(running.generation)
+        }
+        ServedFrom::LastGood { time_ms, instead_of } => {
+            telemetry.count_reload(ReloadResult::Refused, running.generation);
+            telemetry.last_good_serves();
+            Reloads::started_from_last_good(running.generation, *time_ms, instead_of)
+        }
+    };
     Arc::new(Shared {
         current: Current::new(running),
         held_bytes: HeldBytes::default(),
@@ -244,19 +261,28 @@ fn h2_options(setup: &Setup) -> H2Options {
     options
 }
 
-fn watch_files(reloader: Reloader, watchlist: Watchlist) -> io::Result<Sender<Wake>> {
+fn watch_files(
+    reloader: Reloader,
+    watchlist: Watchlist,
+    served_from: ServedFrom,
+) -> io::Result<Sender<Wake>> {
     let (wake, notices) = channel();
     let own = wake.clone();
     let thread = std::thread::Builder::new().name("reload".into());
-    thread.spawn(move || files::run(&reloader, watchlist, &notices, &own))?;
+    let begin = move |reloader: &Reloader, watchlist: &Watchlist| {
+        if let ServedFrom::Files(contents) = served_from {
+            reloader.keep(&contents, watchlist);
+        }
+    };
+    thread.spawn(move || files::run(&reloader, (watchlist, begin), &notices, &own))?;
     Ok(wake)
 }
 
 /// What operators with the token reach; nothing where there is none.
 fn admin_api(setup: &Setup, shared: &Shared) -> Option<admin::Api> {
-    let token = setup.admin.as_ref()?.token.as_ref()?;
+    let admin = setup.admin.as_ref()?;
     let state = setup.state_directory.clone().zip(shared.credentials.clone());
-    Some(admin::Api::new(token, state))
+    Some(admin::Api::new(admin.token.as_ref()?, &admin.hosts, state))
 }
 
 async fn open_admin(

@@ -157,6 +157,21 @@ impl Telemetry {
         self.metrics.count_reload(result, generation);
     }
 
+    /// The last good configuration serves from now on, in the place of one that cannot.
+    pub(crate) fn last_good_serves(&self) {
+        self.metrics.serves_last_good(1);
+    }
+
+    /// A configuration of the files as they stand serves from now on.
+    pub(crate) fn files_serve(&self) {
+        self.metrics.serves_last_good(0);
+    }
+
+    /// Counts a configuration that was kept as the last good one.
+    pub(crate) fn count_last_good_kept(&self) {
+        self.metrics.count_last_good_kept();
+    }
+
     /// The metrics as Prometheus reads them, with those that are read off now.
     pub(crate) fn scrape(
         &self,

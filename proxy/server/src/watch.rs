@@ -40,14 +40,16 @@ pub(crate) enum Wake {
     Stop,
 }
 
-/// Looks at files until it is told to stop.
+/// Looks at files until it is told to stop. What takes its time and is to be done once, is
+/// done after the first look, so that no change goes unseen meanwhile.
 pub(crate) fn run(
     reloader: &Reloader,
-    mut watchlist: Watchlist,
+    (mut watchlist, once): (Watchlist, impl FnOnce(&Reloader, &Watchlist)),
     notices: &Receiver<Wake>,
     own: &Sender<Wake>,
 ) {
     let mut seen = watchlist.look();
+    once(reloader, &watchlist);
     let mut watching = notify_about(&watchlist, own);
     loop {
         let is_wanted = match notices.recv_timeout(LOOK_EVERY) {

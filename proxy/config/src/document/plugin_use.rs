@@ -199,7 +199,8 @@ table! {
         output: Option<Size<0>>,
         /// Instances that may live at once.
         instances: Number<1, 100_000> = 64,
-        /// Faults in a row after which the plugin is not called for a while; 0 for never.
+        /// Faults in a row after which the plugin is not called for a while for the client that
+        /// met them or, where nobody is answered, for anybody; 0 for never.
         breaker_after: Number<0, 1_000_000> = 5,
         /// How long that while is.
         breaker_pause: Time = "10s",

@@ -199,7 +199,8 @@ fn base_path(written: Option<&Text>, resolver: &mut Resolver<'_>) -> String {
     text.value.trim_end_matches('/').to_owned()
 }
 
-fn host(text: &Text, resolver: &mut Resolver<'_>) -> Option<HostPattern> {
+/// A host as an API answers to it.
+pub(super) fn host(text: &Text, resolver: &mut Resolver<'_>) -> Option<HostPattern> {
     let written = text.value.to_ascii_lowercase();
     let (wildcard, name) = match written.strip_prefix("*.") {
         Some(suffix) => (true, suffix),

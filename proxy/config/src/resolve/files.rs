@@ -1,6 +1,7 @@
 //! Files the configuration names, and what is read from them at load.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::Resolver;
 use crate::diagnostic::Place;
@@ -25,7 +26,23 @@ pub(super) fn existing(written: &FilePath, resolver: &mut Resolver<'_>) -> PathB
 /// The content of a file.
 pub(super) fn content(written: &FilePath, resolver: &mut Resolver<'_>) -> Option<Vec<u8>> {
     let path = joined(&written.place, &written.value);
-    match resolver.surroundings.read(&path) {
+    let read = resolver.surroundings.read(&path);
+    readable(read, (written, &path), resolver)
+}
+
+/// The content of a file that holds a secret.
+fn secret_content(written: &FilePath, resolver: &mut Resolver<'_>) -> Option<Vec<u8>> {
+    let path = joined(&written.place, &written.value);
+    let read = resolver.surroundings.secret(&path);
+    readable(read, (written, &path), resolver)
+}
+
+fn readable(
+    read: io::Result<Vec<u8>>,
+    (written, path): (&FilePath, &Path),
+    resolver: &mut Resolver<'_>,
+) -> Option<Vec<u8>> {
+    match read {
         Ok(content) => Some(content),
         Err(error) => {
             let message = format!("`{}` cannot be read: {error}", path.display());
@@ -91,7 +108,7 @@ impl<'a> Kept<'a> {
                 }
                 (&variable.place, value?)
             }
-            (None, Some(file)) => (&file.place, without_line_end(content(file, resolver)?)),
+            (None, Some(file)) => (&file.place, without_line_end(secret_content(file, resolver)?)),
             _ => {
                 if let Some(table) = self.table {
                     let message = "a secret has one of `env` and `file`";

@@ -8,6 +8,7 @@
 //! A fault refuses wherever it happens: it is never taken for `not-mine`.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use portcullis_config::{Authorization, Role, Use};
 
@@ -102,14 +103,14 @@ impl<P: Plugins, I: Incoming> Asking<'_, P, I> {
     }
 
     async fn ask_all(&mut self, members: &[Authorization], identity: Option<&Identity>) -> Verdict {
-        let mut known = identity.cloned();
+        let mut known = identity.map(|identity| Arc::new(identity.clone()));
         let mut all: Option<Granted> = None;
         for member in members {
-            match self.ask_member(member, known.as_ref()).await? {
+            match self.ask_member(member, known.as_deref()).await? {
                 Ok(granted) => {
                     known = Some(match known {
-                        Some(known) => merged(known, granted.grant.identity.clone()),
-                        None => granted.grant.identity.clone(),
+                        Some(known) => merged(known, &granted.grant.identity),
+                        None => Arc::clone(&granted.grant.identity),
                     });
                     all = Some(match all {
                         Some(all) => all.and(granted),
@@ -129,7 +130,7 @@ impl Granted {
     fn and(mut self, later: Self) -> Self {
         let expiries = [self.grant.expires_at_ms, later.grant.expires_at_ms];
         self.grant.expires_at_ms = expiries.into_iter().flatten().min();
-        self.grant.identity = merged(self.grant.identity, later.grant.identity);
+        self.grant.identity = merged(self.grant.identity, &later.grant.identity);
         self.grant.response_headers.extend(later.grant.response_headers);
         self.grant.policies.extend(later.grant.policies);
         self.by.extend(later.by);
@@ -138,12 +139,13 @@ impl Granted {
 }
 
 /// One caller as two authorizers know them: what the earlier says comes first.
-fn merged(mut earlier: Identity, later: Identity) -> Identity {
-    for (name, value) in later.attributes {
-        if earlier.attributes.iter().all(|(known, _)| *known != name) {
-            earlier.attributes.push((name, value));
+fn merged(earlier: Arc<Identity>, later: &Identity) -> Arc<Identity> {
+    let mut earlier = Arc::unwrap_or_clone(earlier);
+    for (name, value) in &later.attributes {
+        if earlier.attributes.iter().all(|(known, _)| known != name) {
+            earlier.attributes.push((name.clone(), value.clone()));
         }
     }
-    earlier.usage_key = earlier.usage_key.or(later.usage_key);
-    earlier
+    earlier.usage_key = earlier.usage_key.or_else(|| later.usage_key.clone());
+    Arc::new(earlier)
 }

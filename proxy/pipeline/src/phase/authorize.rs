@@ -1,5 +1,7 @@
 //! Establishes who the caller is and whether the request may go on.
 
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue};
 use portcullis_config::Access;
 
@@ -17,7 +19,7 @@ use crate::view::{Subject, View};
 #[derive(Debug)]
 pub(crate) struct Authorized {
     routed: Routed,
-    identity: Option<Identity>,
+    identity: Option<Arc<Identity>>,
     response_headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -29,12 +31,14 @@ impl Authorized {
 
     /// What plugins may know of it beside its bytes.
     pub(crate) fn subject(&self) -> Subject<'_> {
-        Subject { identity: self.identity.as_ref(), ..self.routed.subject() }
+        Subject { identity: self.identity.as_deref(), ..self.routed.subject() }
     }
 
     /// The request, its caller (none only on a route that the configuration opened
     /// on purpose) and the headers that the authorizer wants on the response.
-    pub(crate) fn into_parts(self) -> (Routed, Option<Identity>, Vec<(HeaderName, HeaderValue)>) {
+    pub(crate) fn into_parts(
+        self,
+    ) -> (Routed, Option<Arc<Identity>>, Vec<(HeaderName, HeaderValue)>) {
         (self.routed, self.identity, self.response_headers)
     }
 }

@@ -103,7 +103,7 @@ fn view_parts(request: Request<'_>) -> ViewParts<'_> {
         authority: &forward.authority,
         path: &forward.path,
         route: &forward.route,
-        identity: forward.identity.as_ref(),
+        identity: forward.identity.as_deref(),
     };
     subject.parts(request.head, request.held)
 }

@@ -116,14 +116,14 @@ async fn nothing_allows_nothing() {
     check(all([]), "", "401", &[]).await;
 }
 
-fn known(principal: &str, attributes: &[(&str, &str)], usage_key: Option<&str>) -> Identity {
+fn known(principal: &str, attributes: &[(&str, &str)], usage_key: Option<&str>) -> Arc<Identity> {
     let attribute =
         |(name, value): &(&str, &str)| ((*name).to_owned(), Value::Text((*value).to_owned()));
-    Identity {
+    Arc::new(Identity {
         principal: principal.into(),
         attributes: attributes.iter().map(attribute).collect(),
         usage_key: usage_key.map(str::to_owned),
-    }
+    })
 }
 
 #[tokio::test]

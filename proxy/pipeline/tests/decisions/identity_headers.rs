@@ -22,7 +22,7 @@ fn naming(value: Value) -> Scripted {
         let attributes = vec![("a".to_owned(), value.clone())];
         let usage_key = Some("key-7".to_owned());
         let identity = Identity { principal: "alice".into(), attributes, usage_key };
-        granted(Grant { identity, ..Grant::default() })
+        granted(Grant { identity: identity.into(), ..Grant::default() })
     })
 }
 
@@ -81,7 +81,7 @@ async fn digests_are_told_in_hexadecimal() {
     let plugins = Scripted::default().authorizer(0, |_| {
         let attributes = vec![("sha256".to_owned(), Value::Bytes(vec![0, 171]))];
         granted(Grant {
-            identity: Identity { attributes, ..Identity::default() },
+            identity: Identity { attributes, ..Identity::default() }.into(),
             ..Grant::default()
         })
     });

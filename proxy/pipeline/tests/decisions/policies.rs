@@ -33,7 +33,7 @@ fn statement(effect: &str, principal: &str, resource: &str, condition: &str) -> 
 fn granting(attributes: &[(&str, Value)], documents: &[String]) -> Scripted {
     let mut grant = grant_to("alice");
     let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-    grant.identity.attributes = attributes.collect();
+    std::sync::Arc::make_mut(&mut grant.identity).attributes = attributes.collect();
     let policies = documents.iter().map(|it| Arc::new(Policy::parse(it).unwrap()));
     let grant = Grant { policies: policies.collect(), ..grant };
     Scripted::default().authorizer(0, move |_| Ok((Ok(grant.clone()), CacheUse::Hit)))

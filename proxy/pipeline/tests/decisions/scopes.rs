@@ -26,7 +26,7 @@ async fn ask(needed: Option<Scopes>, held: Option<Value>) -> Outcome {
     let plugins = Scripted::default().authorizer(0, move |_| {
         let attributes = held.clone().map(|held| ("scopes".to_owned(), held)).into_iter().collect();
         let identity = Identity { principal: "alice".into(), attributes, usage_key: None };
-        Ok((Ok(Grant { identity, ..Grant::default() }), CacheUse::Hit))
+        Ok((Ok(Grant { identity: identity.into(), ..Grant::default() }), CacheUse::Hit))
     });
     let route = Route { scopes: needed, ..guarded() };
     admit(&pipeline(route, plugins), Sent::new("POST", "/orders/7")).await

@@ -139,7 +139,7 @@ impl Plugins for Scripted {
 
 pub(crate) fn grant_to(principal: &str) -> Grant {
     Grant {
-        identity: Identity { principal: principal.into(), ..Identity::default() },
+        identity: Identity { principal: principal.into(), ..Identity::default() }.into(),
         ..Grant::default()
     }
 }

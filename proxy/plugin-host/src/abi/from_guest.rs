@@ -45,7 +45,7 @@ fn grant(
 ) -> Result<Grant, PluginFault> {
     let policies = granted.policies.into_iter().map(|stated| policy(stated, store));
     Ok(Grant {
-        identity: Identity {
+        identity: Arc::new(Identity {
             principal: granted.identity.principal,
             attributes: granted
                 .identity
@@ -54,7 +54,7 @@ fn grant(
                 .map(|a| (a.name, value(a.value)))
                 .collect(),
             usage_key: granted.identity.usage_key,
-        },
+        }),
         expires_at_ms: granted.expires_at,
         response_headers: headers(granted.response_headers)?,
         policies: policies.collect::<Result<_, _>>()?,

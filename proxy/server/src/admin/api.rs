@@ -26,9 +26,14 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// Opens for who has this token. The state is in the directory, if there is one.
-    pub(crate) fn new(token: &Secret, state: Option<(PathBuf, Arc<CredentialStore>)>) -> Self {
-        Self { gate: Gate::new(token), store: Store::new(state) }
+    /// Opens for who has this token, at these hosts too. The state is in the directory, if
+    /// there is one.
+    pub(crate) fn new(
+        token: &Secret,
+        hosts: &[String],
+        state: Option<(PathBuf, Arc<CredentialStore>)>,
+    ) -> Self {
+        Self { gate: Gate::new(token, hosts), store: Store::new(state) }
     }
 
     /// The routes.

@@ -1,6 +1,7 @@
 //! Who may use the routes with a token: no browser, and nobody without it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -18,12 +19,14 @@ use super::problem::Problem;
 #[derive(Clone)]
 pub(super) struct Gate {
     digest: digest::Digest,
+    /// The names that operators reach it by, in lower case.
+    hosts: Arc<[String]>,
 }
 
 impl Gate {
-    /// Opens for this token.
-    pub(super) fn new(token: &Secret) -> Self {
-        Self { digest: digest::digest(&digest::SHA256, token.expose()) }
+    /// Opens for this token, at addresses, `localhost` and these hosts.
+    pub(super) fn new(token: &Secret, hosts: &[String]) -> Self {
+        Self { digest: digest::digest(&digest::SHA256, token.expose()), hosts: hosts.into() }
     }
 
     fn opens_for(&self, presented: &[u8]) -> bool {
@@ -36,7 +39,7 @@ impl Gate {
         if headers.contains_key(header::ORIGIN) {
             return Err(Problem::Origin);
         }
-        let is_own = |host: &Authority| is_own(host);
+        let is_own = |host: &Authority| is_own(host, &self.hosts);
         let has_own_target = request.uri().authority().is_none_or(is_own);
         let host = only(headers, header::HOST).and_then(|host| host.parse().ok());
         if !has_own_target || !host.as_ref().is_some_and(is_own) {
@@ -75,13 +78,17 @@ fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
 }
 
-/// Whether nobody can have made this host's name resolve to us: it is an address, or the
-/// name that every system keeps to itself.
-fn is_own(authority: &Authority) -> bool {
+/// Whether nobody can have made this host's name resolve to us: it is an address, the name
+/// that every system keeps to itself, or one that the operator vouches for.
+fn is_own(authority: &Authority, named: &[String]) -> bool {
     let host = authority.host();
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let is_plain = !authority.as_str().contains('@');
-    is_plain && (address.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost"))
+    let is_named = || named.iter().any(|name| host.eq_ignore_ascii_case(name));
+    is_plain
+        && (address.parse::<IpAddr>().is_ok()
+            || host.eq_ignore_ascii_case("localhost")
+            || is_named())
 }
 
 #[cfg(test)]
@@ -97,7 +104,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let gate = Gate::new(&Secret::new(TOKEN.into()));
+        let gate = Gate::new(&Secret::new(TOKEN.into()), &["gateway.example.com".into()]);
         match gate.admit(&request.body(Body::empty()).unwrap()) {
             Ok(()) => "admitted",
             Err(problem) => problem.code(),
@@ -123,10 +130,21 @@ mod tests {
     #[test]
     fn only_hosts_that_nobody_can_rebind_are_ours() {
         let right = format!("Bearer {TOKEN}");
-        for host in ["127.0.0.1:9901", "[::1]:9901", "10.0.0.3", "LOCALHOST:1"] {
+        for host in
+            ["127.0.0.1:9901", "[::1]:9901", "10.0.0.3", "LOCALHOST:1", "Gateway.example.com:9901"]
+        {
             assert_eq!(verdict(&[("host", host), ("authorization", &right)]), "admitted", "{host}");
         }
-        for host in ["evil.test", "localhost.evil.test", "127.0.0.1.evil.test", "a@localhost", ""] {
+        for host in [
+            "evil.test",
+            "localhost.evil.test",
+            "127.0.0.1.evil.test",
+            "a@localhost",
+            "a@gateway.example.com",
+            "gateway.example.com.evil.test",
+            "example.com",
+            "",
+        ] {
             let verdict = verdict(&[("host", host), ("authorization", &right)]);
             assert_eq!(verdict, "foreign-host", "{host}");
         }

@@ -18,7 +18,7 @@ pub(crate) enum Problem {
     #[error("requests with `Origin` come from browsers, which have no business here")]
     Origin,
     /// A name of somebody else's may resolve to us.
-    #[error("`Host` is to be an address or `localhost`")]
+    #[error("`Host` is to be an address, `localhost` or one of `admin.hosts`")]
     Host,
     /// The token is missing, or another.
     #[error("the admin token is to come as `Authorization: Bearer TOKEN`")]

@@ -5,6 +5,7 @@ use portcullis_state::now_ms;
 use serde_json::{Value, json};
 
 use crate::configuration::BuildError;
+use crate::start::StartError;
 use crate::telemetry::ReloadResult;
 
 /// What became of the last attempts to replace the configuration, for operators to ask.
@@ -14,6 +15,9 @@ struct Last {
     attempt: Attempt,
     outcome: ReloadResult,
     refused: Option<(Attempt, Value)>,
+    /// When the last good configuration was kept, while it serves in the place of one that
+    /// cannot.
+    last_good: Option<u64>,
 }
 
 /// One attempt.
@@ -35,7 +39,28 @@ impl Reloads {
     /// None yet but the start.
     pub(crate) fn started(generation: u64) -> Self {
         let attempt = Attempt::now(generation);
-        Self(Mutex::new(Last { attempt, outcome: ReloadResult::Replaced, refused: None }))
+        let outcome = ReloadResult::Replaced;
+        Self(Mutex::new(Last { attempt, outcome, refused: None, last_good: None }))
+    }
+
+    /// The last good configuration serves, kept at this time, in the place of one that
+    /// cannot.
+    pub(crate) fn started_from_last_good(
+        generation: u64,
+        kept_ms: u64,
+        instead_of: &StartError,
+    ) -> Self {
+        let problems = match instead_of {
+            StartError::Build(error) => problems(error),
+            error => json!([{ "message": error.to_string() }]),
+        };
+        let attempt = Attempt::now(generation);
+        Self(Mutex::new(Last {
+            attempt,
+            outcome: ReloadResult::Refused,
+            refused: Some((attempt, problems)),
+            last_good: Some(kept_ms),
+        }))
     }
 
     /// This generation serves from now on.
@@ -43,23 +68,21 @@ impl Reloads {
         let mut last = self.0.lock();
         last.attempt = Attempt::now(generation);
         last.outcome = ReloadResult::Replaced;
+        last.last_good = None;
     }
 
     /// This generation goes on.
     pub(super) fn refused(&self, generation: u64, error: &BuildError) {
-        let problems = match error {
-            BuildError::Diagnosed(diagnostics) => diagnostics.to_json(),
-            error @ (BuildError::Upstream(_) | BuildError::Listen(_)) => {
-                json!([{ "message": error.to_string() }])
-            }
-        };
         let attempt = Attempt::now(generation);
-        let refused = Some((attempt, problems));
-        *self.0.lock() = Last { attempt, outcome: ReloadResult::Refused, refused };
+        let mut last = self.0.lock();
+        last.attempt = attempt;
+        last.outcome = ReloadResult::Refused;
+        last.refused = Some((attempt, problems(error)));
     }
 
-    /// For operators: `time` in milliseconds since 1970, `generation`, `outcome`, and of the
-    /// last refused attempt `time`, `generation` and `problems`, or null.
+    /// For operators: `time` in milliseconds since 1970, `generation`, `outcome`, of the
+    /// last good configuration that serves in the place of a refused one `kept`, or null,
+    /// and of the last refused attempt `time`, `generation` and `problems`, or null.
     pub(crate) fn shown(&self) -> Value {
         let last = self.0.lock();
         let refused = last.refused.as_ref();
@@ -71,11 +94,21 @@ impl Reloads {
             "time": last.attempt.time,
             "generation": last.attempt.generation,
             "outcome": outcome,
+            "last_good": last.last_good.map(|kept| json!({ "kept": kept })),
             "last_refused": refused.map(|(attempt, problems)| json!({
                 "time": attempt.time,
                 "generation": attempt.generation,
                 "problems": problems,
             })),
         })
+    }
+}
+
+fn problems(error: &BuildError) -> Value {
+    match error {
+        BuildError::Diagnosed(diagnostics) => diagnostics.to_json(),
+        error @ (BuildError::Upstream(_) | BuildError::Listen(_)) => {
+            json!([{ "message": error.to_string() }])
+        }
     }
 }

@@ -103,6 +103,8 @@ pub(super) struct Metrics {
     reloads: Family<ReloadLabel, Counter>,
     generation: Gauge<i64, AtomicI64>,
     pub(super) generations_alive: Gauge<i64, AtomicI64>,
+    serves_last_good: Gauge<i64, AtomicI64>,
+    last_good_kept: Counter<u64, AtomicU64>,
     dropped_lines: Counter<u64, AtomicU64>,
 }
 
@@ -122,6 +124,8 @@ impl Metrics {
             reloads: Family::default(),
             generation: Gauge::default(),
             generations_alive: Gauge::default(),
+            serves_last_good: Gauge::default(),
+            last_good_kept: Counter::default(),
             dropped_lines: Counter::default(),
         };
         metrics.register();
@@ -154,6 +158,10 @@ impl Metrics {
         );
         let help = "Configurations that serve or that exchanges still hold";
         registry.register("generations_alive", help, self.generations_alive.clone());
+        let help = "Whether the last good configuration serves in the place of one that cannot";
+        registry.register("serves_last_good", help, self.serves_last_good.clone());
+        let help = "Configurations that were kept as the last good one";
+        registry.register("last_good_kept", help, self.last_good_kept.clone());
         registry.register(
             "access_log_dropped",
             "Access log lines lost",
@@ -178,6 +186,14 @@ impl Metrics {
     pub(super) fn count_reload(&self, result: ReloadResult, generation: u64) {
         self.reloads.get_or_create(&ReloadLabel { result: result.code() }).inc();
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+    }
+
+    pub(super) fn serves_last_good(&self, does: i64) {
+        self.serves_last_good.set(does);
+    }
+
+    pub(super) fn count_last_good_kept(&self) {
+        self.last_good_kept.inc();
     }
 
     pub(super) fn count_dropped_line(&self) {

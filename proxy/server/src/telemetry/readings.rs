@@ -99,22 +99,33 @@ impl Readings {
                 counter(&mut faults, &plugin_labels(plugin, ("fault", fault)), *count)?;
             }
         }
-        let head = ("plugin_breaker_open", "Whether a plugin is out of the path");
-        let mut breakers = family(encoder, head, MetricType::Gauge)?;
-        for plugin in &self.plugins {
-            gauge(&mut breakers, &named(plugin), u64::from(plugin.breaker.0))?;
-        }
-        let head = ("plugin_breaker_opened", "How often a plugin was taken out of the path");
-        let mut opened = family(encoder, head, MetricType::Counter)?;
-        for plugin in &self.plugins {
-            counter(&mut opened, &named(plugin), plugin.breaker.1)?;
-        }
+        self.encode_breakers(encoder)?;
         let mut lines =
             family(encoder, ("plugin_log_lines", "Log lines of a plugin"), MetricType::Counter)?;
         for plugin in &self.plugins {
             let (written, dropped) = plugin.log_lines;
             counter(&mut lines, &plugin_labels(plugin, ("result", "written")), written)?;
             counter(&mut lines, &plugin_labels(plugin, ("result", "dropped")), dropped)?;
+        }
+        Ok(())
+    }
+
+    fn encode_breakers(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let head = ("plugin_breaker_open", "Whether a plugin is out of the path");
+        let mut breakers = family(encoder, head, MetricType::Gauge)?;
+        for plugin in &self.plugins {
+            gauge(&mut breakers, &named(plugin), u64::from(plugin.breaker.is_open))?;
+        }
+        let head = ("plugin_breaker_opened", "How often a plugin was taken out of the path");
+        let mut opened = family(encoder, head, MetricType::Counter)?;
+        for plugin in &self.plugins {
+            counter(&mut opened, &named(plugin), plugin.breaker.times_opened)?;
+        }
+        let head =
+            ("plugin_breaker_clients", "How often a plugin was taken out of the path of a client");
+        let mut clients = family(encoder, head, MetricType::Counter)?;
+        for plugin in &self.plugins {
+            counter(&mut clients, &named(plugin), plugin.breaker.clients_refused)?;
         }
         Ok(())
     }

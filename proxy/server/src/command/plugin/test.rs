@@ -14,7 +14,7 @@ use portcullis_pipeline::{
     Plugins as _, RequestOutcome, ResponseCall, ResponseOutcome, RouteFacts, Scheme, Value, View,
     ViewParts, Violation, apply_to_request, apply_to_response,
 };
-use portcullis_plugin_host::PluginHost;
+use portcullis_plugin_host::{ComponentFiles, PluginHost};
 
 use super::case::{Case, CaseFile, CaseRequest, Expected, OneOrMany};
 
@@ -70,7 +70,7 @@ fn load(component: &Path, file: &CaseFile) -> anyhow::Result<(PluginHost, Vec<Ro
         let secret = Secret::new(value.clone().into_bytes());
         plugin_use.grants.secrets.insert(name.clone(), SecretGrant { secret, reveal: false });
     }
-    Ok((engine.load_uses(&[plugin_use], Some(&directory), None)?, exported))
+    Ok((engine.load_uses(&[plugin_use], ComponentFiles::In(Some(&directory)), None)?, exported))
 }
 
 /// What came of a call.

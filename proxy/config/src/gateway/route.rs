@@ -1,0 +1,121 @@
+//! APIs and their routes.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Method};
+
+use super::{
+    Access, ApiResource, Compression, Cors, IdentityHeader, RequestRules, Scopes, Upstream, Use,
+};
+use crate::diagnostic::Place;
+use crate::path::PathPattern;
+
+/// A set of routes that share hosts and a base path.
+#[derive(Debug)]
+pub struct Api {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The hosts it answers to; empty answers to all.
+    pub hosts: Vec<HostPattern>,
+    /// The prefix of every route's path, without its last slash; empty for none.
+    pub base_path: String,
+    /// What policies know it by, and its own.
+    pub resource: Arc<ApiResource>,
+    /// What pages of other origins may do where no route is; `None` leaves CORS alone.
+    pub cors: Option<Arc<Cors>>,
+    /// Its routes.
+    pub routes: Vec<Route>,
+}
+
+/// A host an API answers to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HostPattern {
+    /// This host, in lower case, without a port.
+    Exact(String),
+    /// Any one label before this suffix: `*.example.com` is `example.com`.
+    Wildcard(String),
+}
+
+/// What to do with the requests of one method and path.
+#[derive(Debug)]
+pub struct Route {
+    /// The key as written: `GET /orders/{id}`, `$default`.
+    pub key: String,
+    /// The `operationId` of an OpenAPI document.
+    pub operation: Option<String>,
+    /// Where it is written.
+    pub place: Place,
+    /// What it matches.
+    pub matches: RouteMatch,
+    /// Who decides whether a request may go on.
+    pub access: Access,
+    /// The scopes that the caller must have; `None` for none.
+    pub scopes: Option<Scopes>,
+    /// Request headers that only the gateway writes, in the order written.
+    pub identity_headers: Arc<[IdentityHeader]>,
+    /// Checks, in order.
+    pub validators: Vec<Use>,
+    /// What requests must be, beside what the validators say.
+    pub rules: Arc<RequestRules>,
+    /// Rewrites on the way up, in order.
+    pub request_transforms: Vec<Use>,
+    /// Rewrites on the way down, in order.
+    pub response_transforms: Vec<Use>,
+    /// What pages of other origins may do; `None` leaves CORS to the upstream.
+    pub cors: Option<Arc<Cors>>,
+    /// Which responses are compressed; `None` for none.
+    pub compression: Option<Arc<Compression>>,
+    /// Who answers.
+    pub integration: Integration,
+    /// Bytes a request body may have.
+    pub body_limit: u64,
+}
+
+/// What a route matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouteMatch {
+    /// A method and a path.
+    Path {
+        /// The method; `None` is `ANY`.
+        method: Option<Method>,
+        /// The path, the API's base path included.
+        pattern: PathPattern,
+    },
+    /// Whatever no other route of the API matches (`$default`).
+    Default,
+}
+
+/// Who answers the requests of a route.
+#[derive(Debug)]
+pub enum Integration {
+    /// An upstream.
+    Proxy {
+        /// Which.
+        upstream: Arc<Upstream>,
+        /// How the path changes on the way.
+        path: PathRewrite,
+    },
+    /// The gateway itself, always with this.
+    Fixed {
+        /// The status.
+        status: http::StatusCode,
+        /// The headers.
+        headers: Vec<(HeaderName, HeaderValue)>,
+        /// The body.
+        body: String,
+    },
+}
+
+/// How the path changes on its way to the upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathRewrite {
+    /// Not at all: the upstream sees the path as the client sent it.
+    Keep,
+    /// This prefix is taken off, and the other put in its place.
+    ReplacePrefix {
+        /// The prefix to take off; matches whole segments.
+        strip: String,
+        /// The prefix to put there.
+        add: String,
+    },
+}
