@@ -2,6 +2,7 @@
 //! promise, a test for each sentence of it.
 
 mod admin;
+mod audit;
 mod authorizers;
 mod bodies;
 mod breaker;

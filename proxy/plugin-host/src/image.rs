@@ -50,7 +50,7 @@ impl Drawn {
 
 /// Why there is no image. Instances are then configured one by one.
 #[derive(Debug, thiserror::Error)]
-enum ImageProblem {
+pub(crate) enum ImageProblem {
     /// The component's shape cannot be snapshotted.
     #[error("its shape cannot be snapshotted: {0}")]
     Shape(String),
@@ -113,22 +113,26 @@ fn make(engine: &Engine, loaded: &LoadedUse, order: &Order) -> Result<Component,
     let key = key(&Sha256::digest(order.bytes.as_slice()).into(), &loaded.settings);
     let inner = engine.inner();
     inner.code.component(&inner.serving, &key, || {
-        snapshot(engine, &loaded.settings, order).map(Cow::Owned)
+        snapshot(engine, &loaded.settings, (&order.bytes, &order.bare)).map(Cow::Owned)
     })
 }
 
 /// Runs `configure` in an instrumented copy and writes its heap into the component.
-fn snapshot(engine: &Engine, settings: &str, order: &Order) -> Result<Vec<u8>, ImageProblem> {
+pub(crate) fn snapshot(
+    engine: &Engine,
+    settings: &str,
+    (bytes, bare): (&[u8], &Arc<UseShared>),
+) -> Result<Vec<u8>, ImageProblem> {
     let wizer = Wizer::new();
     let (context, instrumented) = wizer
-        .instrument_component(&order.bytes)
+        .instrument_component(bytes)
         .map_err(|problem| ImageProblem::Shape(format!("{problem:#}")))?;
     let inner = engine.inner();
     let component = Component::new(&inner.imaging, &instrumented)?;
     let prepared =
         Prepared::link(&inner.imaging_linker, &component, Configured::PerInstance, inner.clock())?;
     crate::load::block_on(async {
-        let mut store = State::store(&inner.imaging, &order.bare);
+        let mut store = State::store(&inner.imaging, bare);
         State::begin(&mut store, Moment::Loading, 0);
         let mut instance = Instance::start(&prepared, store).await?;
         State::begin(&mut instance.store, Moment::Loading, 0);

@@ -4,13 +4,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use portcullis_config::{Diagnostics, PluginUse, Role};
+use portcullis_config::{Diagnostics, Origin, PluginUse, Role};
 use portcullis_pipeline::Reads;
 use sha2::{Digest as _, Sha256};
 
 use crate::capability::{Clocks, Source};
 use crate::component_source::{SourceProblem, read_file};
 use crate::engine::Engine;
+use crate::image;
 use crate::inspect::Surface;
 use crate::instance::{Configured, Prepared};
 use crate::load::LoadProblem;
@@ -35,6 +36,8 @@ pub struct Inspection {
     pub secrets: Vec<String>,
     /// The issuers whose keys it asks for.
     pub issuers: Vec<String>,
+    /// The origins that its plan calls.
+    pub origins: Vec<Origin>,
 }
 
 /// What a role reads.
@@ -93,6 +96,7 @@ impl Engine {
             plan: Ok(Vec::new()),
             secrets: Vec::new(),
             issuers: Vec::new(),
+            origins: Vec::new(),
         };
         match self.introduce(&prepared, &bare, plugin_use) {
             Ok(introduced) => {
@@ -102,6 +106,7 @@ impl Engine {
                 inspection.secrets = introduced.secrets;
                 inspection.issuers =
                     introduced.issuers.into_iter().map(|issuer| issuer.name).collect();
+                inspection.origins = introduced.origins;
             }
             Err(found) => {
                 if let Some(diagnostics) = Diagnostics::from_problems(found) {
@@ -110,5 +115,21 @@ impl Engine {
             }
         }
         Ok(inspection)
+    }
+
+    /// Tries to make a configured image of a component file under the settings of a use.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none: instances are then configured one by one.
+    pub fn try_image(&self, file: &Path, plugin_use: &PluginUse) -> Result<(), InspectionProblem> {
+        let bytes = read_file(file)
+            .map_err(|problem: SourceProblem| InspectionProblem(problem.to_string()))?;
+        let clocks = Clocks { time: Source::Inert, random: Source::Inert };
+        let (name, budget) = (&plugin_use.name, plugin_use.budget);
+        let bare = Arc::new(UseShared::new(name, budget, clocks, Opened::default()));
+        image::snapshot(self, &plugin_use.settings.to_string(), (&bytes, &bare))
+            .map(drop)
+            .map_err(|problem| InspectionProblem(problem.to_string()))
     }
 }

@@ -13,6 +13,7 @@
 //! that faulted, and any way for a guest to reach a file, a variable, or an address not granted.
 
 mod abi;
+mod audit;
 mod breaker;
 mod call;
 mod capability;
@@ -36,6 +37,7 @@ mod shared;
 mod slots;
 mod state;
 
+pub use audit::{Audit, Reach};
 pub use capability::IssuerReading;
 pub use code_cache::CacheProblem;
 pub use component_source::{

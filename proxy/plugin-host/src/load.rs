@@ -33,7 +33,7 @@ use crate::shared::{Opened, UseShared};
 use crate::slots::{SharedSlots, Slots, reserve};
 use crate::state::{Moment, Spent, State};
 
-pub(crate) use plan::{Consent, Introduction};
+pub(crate) use plan::{Consent, Introduction, ungranted};
 pub(crate) use problem::LoadProblem;
 
 /// How long `describe` or `configure` may take.

@@ -130,7 +130,11 @@ impl Introduction {
             Err(problem) => problems.push(problem),
         }
         if problems.is_empty() {
-            problems.extend(ungranted(grants, surface, consent));
+            // What a built-in can do under other settings, it need not be granted under these.
+            let missed = (consent == Consent::Written).then(|| ungranted(grants, surface));
+            let missed = missed.into_iter().flatten();
+            problems
+                .extend(missed.map(|name| LoadProblem::Capability { capability: name.to_owned() }));
         }
         if problems.is_empty() { Ok(opened) } else { Err(problems) }
     }
@@ -193,11 +197,7 @@ impl Introduction {
 }
 
 /// What a component imports though nothing of the kind is granted.
-fn ungranted(
-    grants: &Grants,
-    surface: &Surface,
-    consent: Consent,
-) -> impl Iterator<Item = LoadProblem> {
+pub(crate) fn ungranted(grants: &Grants, surface: &Surface) -> impl Iterator<Item = &'static str> {
     let absent = [
         ("secrets", grants.secrets.is_empty()),
         ("keys", grants.issuers.is_empty()),
@@ -205,12 +205,8 @@ fn ungranted(
         (HTTP, grants.http.is_none()),
         (KEYVALUE, grants.keyvalue.is_none()),
     ];
-    // What a built-in can do under other settings, it need not be granted under these.
-    let missed = move |(name, absent): &(&str, bool)| {
-        *absent && consent == Consent::Written && surface.imports(name)
-    };
-    let missed = absent.into_iter().filter(missed);
-    missed.map(|(name, _)| LoadProblem::Capability { capability: name.to_owned() })
+    let missed = absent.into_iter().filter(|(name, absent)| *absent && surface.imports(name));
+    missed.map(|(name, _)| name)
 }
 
 fn role(said: lifecycle::Role) -> Role {

@@ -1,5 +1,6 @@
 //! `portcullis plugin`: for whoever writes plugins.
 
+mod audit;
 mod build;
 mod case;
 mod inspect;
@@ -23,6 +24,8 @@ pub(crate) enum PluginCommand {
     Test(test::Test),
     /// Show what a component exports, imports, reads and asks for.
     Inspect(inspect::Inspect),
+    /// Compare what a component asks for with what a configuration grants it.
+    Audit(audit::Audit),
 }
 
 impl PluginCommand {
@@ -33,6 +36,7 @@ impl PluginCommand {
             Self::Build(command) => command.run(),
             Self::Test(command) => command.run(),
             Self::Inspect(command) => command.run(),
+            Self::Audit(command) => command.run(),
         }
     }
 }

@@ -36,7 +36,8 @@ impl Inspect {
     }
 }
 
-fn print(inspection: &Inspection) {
+/// Prints an inspection for people.
+pub(super) fn print(inspection: &Inspection) {
     let [name, version, description] = &inspection.introduction;
     println!("{name} {version}: {description}");
     println!("  sha256     {}", inspection.sha256);
@@ -72,9 +73,13 @@ fn print(inspection: &Inspection) {
             .iter()
             .map(|issuer| format!("grants.issuers.\"{issuer}\" = {{ jwks = \"…\" }}")),
     );
+    let origins = inspection.origins.iter();
+    asked.extend(origins.map(|origin| format!("grants.http = {{ origins = [\"{origin}\"] }}")));
     asked.extend(inspection.surface.capabilities.iter().filter_map(|capability| {
         match capability.as_str() {
-            "wasi:http" => Some("grants.http = { origins = [\"https://…\"] }".to_owned()),
+            "wasi:http" if inspection.origins.is_empty() => {
+                Some("grants.http = { origins = [\"https://…\"] }".to_owned())
+            }
             "wasi:keyvalue" => Some("grants.keyvalue = { size = \"16MiB\" }".to_owned()),
             _ => None,
         }
@@ -114,7 +119,8 @@ fn body(mode: BodyMode) -> Vec<String> {
     }
 }
 
-fn as_json(inspection: &Inspection) -> Value {
+/// An inspection for programs.
+pub(super) fn as_json(inspection: &Inspection) -> Value {
     let [name, version, description] = &inspection.introduction;
     let roles = |planned: &Vec<PlannedRole>| -> Value {
         planned
@@ -142,11 +148,13 @@ fn as_json(inspection: &Inspection) -> Value {
         "refused": inspection.plan.as_ref().err().map(portcullis_config::Diagnostics::to_json),
         "secrets": inspection.secrets,
         "issuers": inspection.issuers,
+        "origins": inspection.origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "settings_schema": serde_json::from_str::<Value>(&inspection.settings_schema).unwrap_or(Value::Null),
     })
 }
 
-fn list(names: impl Iterator<Item = String>) -> String {
+/// Names in a row.
+pub(super) fn list(names: impl Iterator<Item = String>) -> String {
     let names: Vec<String> = names.collect();
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
