@@ -79,7 +79,7 @@ fn what_is_asked_for_and_not_granted_ends_with_1_and_is_refused_at_load() {
 fn what_is_granted_and_not_asked_for_ends_with_1_only_where_that_is_wanted() {
     let more = format!(
         "{SECRET}\ngrants.secrets.other = {{ file = \"absent\" }}\n\
-        grants.http = {{ origins = [\"https://a.test\"] }}\ngrants.credentials = true\n"
+        grants.http = {{ origins = [\"https://a.test\"] }}\ngrants.keyvalue = {{ size = \"1MiB\" }}\n"
     );
     let site = site(&more);
 
@@ -90,7 +90,7 @@ fn what_is_granted_and_not_asked_for_ends_with_1_only_where_that_is_wanted() {
     let found = audited(&outcome);
     assert_eq!(found["use"]["not_granted"], json!([]));
     let wider =
-        [("secret", "other"), ("origin", "https://a.test:443"), ("capability", "credentials")];
+        [("secret", "other"), ("origin", "https://a.test:443"), ("capability", "wasi:keyvalue")];
     let wider: Vec<Value> =
         wider.iter().map(|(kind, name)| json!({ "kind": kind, "name": name })).collect();
     assert_eq!(found["use"]["not_asked"], Value::from(wider));
