@@ -125,7 +125,7 @@ async fn authorizers_see_what_was_sent_and_transforms_what_will_be() {
         .authorizer(0, |view| {
             assert_eq!(view.headers()["x-a"], "forged");
             granted(Grant {
-                identity: Identity { principal: "alice".into(), ..Identity::default() },
+                identity: Identity { principal: "alice".into(), ..Identity::default() }.into(),
                 ..Grant::default()
             })
         })

@@ -15,6 +15,7 @@ use crate::command::REFUSED;
 /// Compare what a component asks for with what a configuration grants it. Ends with 1 where
 /// something is asked for that is not granted, or settings are refused.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Audit {
     /// The component.
     file: PathBuf,
