@@ -113,7 +113,7 @@ fn make(engine: &Engine, loaded: &LoadedUse, order: &Order) -> Result<Component,
     let key = key(&Sha256::digest(order.bytes.as_slice()).into(), &loaded.settings);
     let inner = engine.inner();
     inner.code.component(&inner.serving, &key, || {
-        snapshot(engine, &loaded.settings, (&order.bytes, &order.bare)).map(Cow::Owned)
+        snapshot(engine, &loaded.settings, (&order.bytes, &order.bare, order.drawn)).map(Cow::Owned)
     })
 }
 
@@ -121,7 +121,7 @@ fn make(engine: &Engine, loaded: &LoadedUse, order: &Order) -> Result<Component,
 pub(crate) fn snapshot(
     engine: &Engine,
     settings: &str,
-    (bytes, bare): (&[u8], &Arc<UseShared>),
+    (bytes, bare, drawn): (&[u8], &Arc<UseShared>, Drawn),
 ) -> Result<Vec<u8>, ImageProblem> {
     let wizer = Wizer::new();
     let (context, instrumented) = wizer
@@ -137,7 +137,7 @@ pub(crate) fn snapshot(
         let mut instance = Instance::start(&prepared, store).await?;
         State::begin(&mut instance.store, Moment::Loading, 0);
         instance.configure(settings).await?.map_err(|_| ImageProblem::Configure)?;
-        if order.drawn == Drawn::Anything && instance.store.data().randomness() == Spent::Yes {
+        if drawn == Drawn::Anything && instance.store.data().randomness() == Spent::Yes {
             return Err(ImageProblem::Random);
         }
         State::begin(&mut instance.store, Moment::Snapshot, 0);

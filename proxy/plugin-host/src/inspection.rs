@@ -128,7 +128,7 @@ impl Engine {
         let clocks = Clocks { time: Source::Inert, random: Source::Inert };
         let (name, budget) = (&plugin_use.name, plugin_use.budget);
         let bare = Arc::new(UseShared::new(name, budget, clocks, Opened::default()));
-        image::snapshot(self, &plugin_use.settings.to_string(), (&bytes, &bare))
+        image::snapshot(self, &plugin_use.settings.to_string(), (&bytes, &bare, Drawn::Anything))
             .map(drop)
             .map_err(|problem| InspectionProblem(problem.to_string()))
     }
