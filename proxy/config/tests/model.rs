@@ -366,7 +366,7 @@ fn what_pages_of_other_origins_may_do_is_as_written() {
 fn what_is_compressed_is_as_written() {
     let (_folder, gateway) = whole();
 
-    let [api, other] = &gateway.apis[..] else { panic!("two apis") };
+    let [api, other, ..] = &gateway.apis[..] else { panic!("two apis") };
     let compression = api.routes[0].compression.as_deref().unwrap();
     assert_eq!((compression.min_size, compression.types.len()), (2048, 4));
     assert_eq!(compression.types[1], MediaRange::parse("application/*+json").unwrap());

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::capability::{Clocks, Source};
 use crate::component_source::{SourceProblem, read_file};
 use crate::engine::Engine;
-use crate::image;
+use crate::image::{self, Drawn};
 use crate::inspect::Surface;
 use crate::instance::{Configured, Prepared};
 use crate::load::LoadProblem;
