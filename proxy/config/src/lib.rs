@@ -25,6 +25,7 @@
 //! | `schema` | the JSON Schema and the reference, from `document` |
 //! | `path`, `secret`, `service_url` | path patterns; secrets; where documents of services are |
 //! | `state` | where state is kept, for those who need nothing else |
+//! | `template`, `json_path` | texts with placeholders; places in JSON |
 
 use std::path::Path;
 use std::time::Duration;
@@ -34,6 +35,7 @@ mod diagnostic;
 mod document;
 mod gateway;
 mod include;
+mod json_path;
 mod path;
 mod read;
 mod resolve;
@@ -43,17 +45,20 @@ mod service_url;
 mod state;
 mod suggest;
 mod surroundings;
+mod template;
 mod tree;
 mod units;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place};
 pub use gateway::*;
+pub use json_path::{JsonPath, JsonPathProblem, Step};
 pub use path::{PathPattern, PathProblem, Segment};
 pub use schema::{reference, schema};
 pub use secret::Secret;
 pub use service_url::ServiceUrl;
 pub use state::{salvaged_state_directory, state_directory};
 pub use surroundings::{Process, Surroundings};
+pub use template::{Part, Placeholder, Template, TemplateProblem};
 
 use diagnostic::{Problems, Source};
 
