@@ -1,7 +1,7 @@
 //! A plugin that reads bodies has decided before the upstream sees one byte, however
 //! long the body is and however it is framed.
 
-use portcullis_tests::{Gateway, H2Client, Upstream};
+use portcullis_tests::{Gateway, H2Client, Upstream, eventually};
 
 const SIZES: [usize; 3] = [10, 100_000, 10_000_000];
 
@@ -32,6 +32,22 @@ fn start(upstream: &Upstream) -> Gateway {
         plugin = "echo-body"
         settings.max = 1000
         BUDGET
+        [validators.orders]
+        plugin = "order-body"
+        settings.largest_quantity = 100
+        BUDGET
+        [validators.first]
+        plugin = "echo-body"
+        settings.peek = 4
+        BUDGET
+        [transforms.stamp]
+        plugin = "response-stamp"
+        settings.members = { stamped = true }
+        BUDGET
+        [transforms.blind]
+        plugin = "headers"
+        settings = { request = { set = { x-blind = "1" } }, response = { set = { x-blind = "1" } } }
+        BUDGET
         [transforms.measure]
         plugin = "echo-body"
         BUDGET
@@ -46,6 +62,10 @@ fn start(upstream: &Upstream) -> Gateway {
         "POST /measured" = { request_transforms = ["measure"] }
         "POST /shouted" = { response_transforms = ["shout"] }
         "POST /all" = { validate = "judge", request_transforms = ["measure"], response_transforms = ["shout"] }
+        "POST /ordered" = { validate = "orders" }
+        "POST /stamped" = { response_transforms = ["stamp"] }
+        "POST /peeked" = { validate = "first" }
+        "POST /blind" = { request_transforms = ["blind"], response_transforms = ["blind"] }
         "POST /bounded" = { body_limit = "1KiB" }
     "#;
     let config = config.replace("ADDRESS", &upstream.address().to_string());
@@ -212,6 +232,91 @@ fn a_body_that_comes_slowly_is_held_back_until_it_is_judged() {
 
     assert_eq!(client.response("POST").unwrap().verdict(), (400, "invalid-request".into()));
     upstream.assert_saw_nothing();
+}
+
+/// An order of about so many bytes.
+fn order(quantity: u64, size: usize) -> Vec<u8> {
+    format!(r#"{{"note":"{}","quantity":{quantity}}}"#, "n".repeat(size)).into_bytes()
+}
+
+#[test]
+fn a_field_of_the_body_decides_before_one_byte_goes_on() {
+    let upstream = echo();
+    let gateway = start(&upstream);
+
+    for_each_body(|framed, size| {
+        let (status, answer) = post(&gateway, framed, "/ordered", &order(101, size));
+
+        assert_eq!(status, 400, "{framed:?} {size}");
+        let problem: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(problem["violations"][0]["location"], "/quantity", "{framed:?} {size}");
+        upstream.assert_saw_nothing();
+    });
+    for_each_body(|framed, size| {
+        let sent = order(100, size);
+        assert_eq!(post(&gateway, framed, "/ordered", &sent).0, 200, "{framed:?} {size}");
+        assert!(upstream.seen().pop().unwrap().body == sent, "{framed:?} {size}");
+    });
+}
+
+#[test]
+fn a_response_transform_rewrites_json() {
+    let upstream = echo();
+    let gateway = start(&upstream);
+
+    for_each_body(|framed, size| {
+        let (status, answer) = post(&gateway, framed, "/stamped", &order(7, size));
+
+        assert_eq!(status, 200, "{framed:?} {size}");
+        let stamped: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(stamped["stamped"], true, "{framed:?} {size}");
+        assert_eq!(stamped["quantity"], 7, "{framed:?} {size}");
+        assert_eq!(stamped["note"].as_str().unwrap().len(), size, "{framed:?}");
+    });
+}
+
+#[test]
+fn a_plugin_that_peeks_decides_by_the_beginning_and_the_rest_streams() {
+    let upstream = echo();
+    let gateway = start(&upstream);
+    let mut client = gateway.connect();
+
+    client.send(b"POST /peeked HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n").unwrap();
+    client.send(b"abc").unwrap();
+    upstream.assert_saw_nothing();
+    client.send(b"d").unwrap();
+    eventually("the beginning of the body", || (upstream.body_bytes() >= 4).then_some(()));
+    client.send(b"efghij").unwrap();
+
+    assert_eq!(client.response("POST").unwrap().body, b"abcdefghij");
+    for_each_body(|framed, size| {
+        let sent = body(size, b'.');
+        let (status, answer) = post(&gateway, framed, "/peeked", &sent);
+        assert_eq!(status, 200, "{framed:?} {size}");
+        assert!(answer == sent, "{framed:?} {size}: {} bytes came back", answer.len());
+    });
+    let before = upstream.bytes();
+    let mut client = gateway.connect();
+    client.send(b"POST /peeked HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc!").unwrap();
+    assert_eq!(client.response("POST").unwrap().status, 400);
+    assert_eq!(upstream.bytes(), before);
+}
+
+#[test]
+fn plugins_that_read_no_body_let_it_stream() {
+    let upstream = echo();
+    let gateway = start(&upstream);
+    let mut client = gateway.connect();
+
+    client.send(b"POST /blind HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n").unwrap();
+    for sent in 1..=10 {
+        client.send(b"x").unwrap();
+        eventually("the byte just sent", || (upstream.body_bytes() == sent).then_some(()));
+    }
+
+    let response = client.response("POST").unwrap();
+    assert_eq!((response.status, response.header("x-blind")), (200, Some("1")));
+    assert_eq!(upstream.only().headers.get("x-blind"), Some("1"));
 }
 
 #[test]

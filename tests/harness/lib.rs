@@ -10,6 +10,7 @@
 mod certificates;
 mod client;
 mod clients;
+mod country_database;
 mod eventually;
 mod gateway;
 mod h2_client;
@@ -25,6 +26,7 @@ mod wire;
 pub use certificates::{Authority, Issued, Named, Tls, resumes, trusting, trusting_only};
 pub use client::Client;
 pub use clients::{Service, node, python, said};
+pub use country_database::country_database;
 pub use eventually::{eventually, eventually_within};
 pub use gateway::Gateway;
 pub use h2_client::{H2Client, H2Response};

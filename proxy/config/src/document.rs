@@ -10,6 +10,8 @@ mod checks;
 mod composition;
 mod compression;
 mod cors;
+mod guard;
+mod mapping;
 mod plugin_use;
 mod upstream;
 
@@ -21,6 +23,8 @@ pub(crate) use checks::{
 pub(crate) use composition::{Composable, Composition};
 pub(crate) use compression::{Coding, Compression};
 pub(crate) use cors::Cors;
+pub(crate) use guard::{Guard, GuardMode, GuardMost, GuardRule, Networks};
+pub(crate) use mapping::{RequestMapping, ResponseMapping, ResponseValue};
 pub(crate) use plugin_use::{
     Budget, Cache, Grants, HttpGrant, IdentitySource, Isolation, IsolationWord, Issuer, OnFault,
     PluginUse, Secret,
@@ -63,6 +67,8 @@ table! {
         /// The authorizer of every route that neither names its own nor has one by its API;
         /// `"none"` opens them.
         authorizer: Option<Composable<Use>>,
+        /// The guard of every API that has none of its own.
+        guard: Option<Guard>,
         /// Health, readiness and metrics; `"off"` turns them off.
         admin: Either<Off, Admin> = {},
         /// Where access log lines go.

@@ -12,7 +12,9 @@ mod access;
 mod compression;
 mod cors;
 mod grants;
+mod guard;
 mod listener;
+mod mapping;
 mod media_range;
 mod origin;
 mod plugin_use;
@@ -24,15 +26,18 @@ mod source;
 mod tls;
 mod upstream;
 
-pub(crate) use access::same_to_upstreams;
-pub use access::{Access, Authorization, IdentityHeader, RESERVED_HEADERS, Scopes};
+pub use access::{
+    Access, Authorization, IdentityHeader, RESERVED_HEADERS, Scopes, same_to_upstreams,
+};
 pub use compression::{Coding, Compression};
 pub use cors::{AllowedHeaders, AllowedOrigins, Cors, OriginPattern, OriginSet};
 pub use grants::{
     Grants, HttpGrant, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, Origin, OriginHost,
     SecretGrant,
 };
+pub use guard::{Guard, GuardCondition, GuardMode, GuardMost, GuardPart, GuardRule, Listed};
 pub use listener::Listener;
+pub use mapping::{Change, RequestMapping, ResponseChanges, ResponseMapping, StatusMatch};
 pub use media_range::MediaRange;
 pub use plugin_use::{Budget, Isolation, OnFault, PluginUse, PluginUseId, Role, Use};
 pub use process::{AccessLog, Admin, Limits, Shutdown};

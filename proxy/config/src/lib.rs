@@ -25,17 +25,20 @@
 //! | `schema` | the JSON Schema and the reference, from `document` |
 //! | `path`, `secret`, `service_url` | path patterns; secrets; where documents of services are |
 //! | `state` | where state is kept, for those who need nothing else |
+//! | `networks`, `country` | sets of addresses; the country of one |
 //! | `template`, `json_path` | texts with placeholders; places in JSON |
 
 use std::path::Path;
 use std::time::Duration;
 
+mod country;
 mod data;
 mod diagnostic;
 mod document;
 mod gateway;
 mod include;
 mod json_path;
+mod networks;
 mod path;
 mod read;
 mod resolve;
@@ -49,9 +52,11 @@ mod template;
 mod tree;
 mod units;
 
+pub use country::{Country, CountryDatabase};
 pub use diagnostic::{Diagnostic, Diagnostics, Place};
 pub use gateway::*;
 pub use json_path::{JsonPath, JsonPathProblem, Step};
+pub use networks::Networks;
 pub use path::{PathPattern, PathProblem, Segment};
 pub use schema::{reference, schema};
 pub use secret::Secret;

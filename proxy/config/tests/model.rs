@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_config::{
-    Access, AccessLog, AllowedHeaders, AllowedOrigins, Authorization, Balance, CacheRule,
-    ClientCertificate, Coding, Compression, Gateway, HashKey, HostPattern, HostRewrite,
-    IdentityHeader, Integration, Isolation, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant,
-    MediaRange, OnFault, Origin, OriginHost, PathRewrite, PluginUseId, Process, RequestPart, Role,
-    RouteMatch, Scopes, Surroundings, TlsVersion, UpstreamProtocol, Use, load, parse, parse_within,
-    reference, schema,
+    Access, AccessLog, AllowedHeaders, AllowedOrigins, Authorization, Balance, CacheRule, Change,
+    ClientCertificate, Coding, Compression, Country, Gateway, GuardCondition, GuardMode, GuardMost,
+    GuardPart, HashKey, HostPattern, HostRewrite, IdentityHeader, Integration, Isolation,
+    IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, Listed, MediaRange, OnFault, Origin,
+    OriginHost, PathRewrite, PluginUseId, Process, RequestPart, Role, RouteMatch, Scopes,
+    StatusMatch, Surroundings, Template, TlsVersion, UpstreamProtocol, Use, load, parse,
+    parse_within, reference, schema,
 };
 
 /// The files of a folder, and the variable `HMAC`.
@@ -35,6 +36,11 @@ impl Surroundings for Variables {
     }
 }
 
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "the harness of other tests has it too")]
+#[path = "../../../tests/harness/country_database.rs"]
+mod database;
+
 fn whole() -> (tempfile::TempDir, Gateway) {
     let folder = tempfile::tempdir().unwrap();
     for name in ["cert.pem", "key.pem", "other.pem", "other-key.pem", "ca.pem", "crl.pem"] {
@@ -57,6 +63,10 @@ paths:
   /write: { put: { security: [], callbacks: {}, servers: [] } }
 ";
     std::fs::write(folder.path().join("api.yaml"), api).unwrap();
+    let countries =
+        database::country_database(&[("192.0.2.0", 24, "DE"), ("2001:db8::", 32, "XX")]);
+    std::fs::write(folder.path().join("countries.mmdb"), countries).unwrap();
+    std::fs::write(folder.path().join("denied.txt"), "203.0.113.7\n").unwrap();
     let more = "[upstreams.more]\nendpoints = ['more:80']\nbalance = 'power-of-two'";
     std::fs::write(folder.path().join("more.toml"), more).unwrap();
     std::fs::create_dir(folder.path().join("plugins")).unwrap();
@@ -379,6 +389,101 @@ fn what_is_compressed_is_as_written() {
         (1024, &[Coding::Brotli, Coding::Gzip][..])
     );
     assert_eq!(default.types, Compression::usual_types());
+}
+
+#[test]
+fn what_is_changed_of_messages_is_as_written() {
+    let (_folder, gateway) = whole();
+
+    let [get, post, default] = &gateway.apis[0].routes[..] else { panic!("three routes") };
+    assert_eq!([get.streams, post.streams, default.streams], [true, false, true]);
+    assert_eq!(get.request, default.request);
+    let inherited = get.request.as_ref().unwrap();
+    assert_eq!((inherited.headers.len(), inherited.body), (1, None));
+    let request = post.request.as_ref().unwrap();
+    let text = |text: &str| Template::parse(text).unwrap();
+    let headers = [
+        Change::Remove("cookie".parse().unwrap()),
+        Change::Set("x-id".parse().unwrap(), text("{body:$.id}")),
+        Change::Append("x-trace".parse().unwrap(), text("{request:id}")),
+    ];
+    let query = [
+        Change::Remove("debug".to_owned()),
+        Change::Set("expand".to_owned(), text("lines")),
+        Change::Append("a".to_owned(), text("{{}}")),
+    ];
+    assert_eq!((&request.headers[..], &request.query[..]), (&headers[..], &query[..]));
+    assert_eq!((&request.path, request.body), (&None, Some(2048)));
+    let response = post.response.as_ref().unwrap();
+    assert_eq!(response.always.status.unwrap(), 201);
+    assert_eq!(response.always.headers.len(), 3);
+    assert_eq!((response.body, response.request_body), (Some(4096), Some(4096)));
+    let [(class, of_class), (gone, of_gone)] = &response.on[..] else { panic!("two statuses") };
+    assert_eq!((class, gone), (&StatusMatch::Class(4), &StatusMatch::Is(404)));
+    assert_eq!((of_class.headers.len(), of_class.status), (1, None));
+    assert_eq!((of_gone.headers.len(), of_gone.status.unwrap().as_u16()), (2, 410));
+}
+
+#[test]
+fn guards_are_as_written() {
+    let (_folder, gateway) = whole();
+
+    let [orders, other, ..] = &gateway.apis[..] else { panic!("two apis") };
+    let [listed, home, embargo] = &orders.guard.as_ref().unwrap().rules[..] else {
+        panic!("three rules")
+    };
+    assert_eq!(
+        (&*listed.name, listed.mode, home.mode),
+        ("listed", GuardMode::Block, GuardMode::Count)
+    );
+    let GuardCondition::Addresses(Listed::Deny, networks) = &listed.condition else {
+        panic!("addresses")
+    };
+    for (address, is_in) in [("10.1.2.3", true), ("203.0.113.7", true), ("203.0.113.8", false)] {
+        assert_eq!(networks.contains(address.parse().unwrap()), is_in, "{address}");
+    }
+    let GuardCondition::Countries(Listed::Allow, countries, database) = &home.condition else {
+        panic!("countries")
+    };
+    assert_eq!(Some(countries[0]), Country::of("DE"));
+    for (address, country) in [
+        ("192.0.2.9", Some("DE")),
+        ("::ffff:192.0.2.9", Some("DE")),
+        ("2001:db8::1", Some("XX")),
+        ("192.0.3.1", None),
+    ] {
+        let found = database.country(address.parse().unwrap());
+        assert_eq!(found, country.and_then(Country::of), "{address}");
+    }
+    assert!(matches!(embargo.condition, GuardCondition::Countries(Listed::Deny, ..)));
+    let rules = &other.guard.as_ref().unwrap().rules[..];
+    let [office, methods, types, most, matching] = rules else { panic!("five rules") };
+    assert!(matches!(office.condition, GuardCondition::Addresses(Listed::Allow, _)));
+    assert!(
+        matches!(&methods.condition, GuardCondition::Methods(methods) if methods[..] == ["GET"])
+    );
+    let GuardCondition::ContentTypes(types) = &types.condition else { panic!("types") };
+    let [json, text] = &types[..] else { panic!("two types") };
+    assert_eq!((&json.to_string()[..], &text.to_string()[..]), ("application/json", "text/*"));
+    let expected = GuardMost {
+        headers: Some(1),
+        header_bytes: Some(2),
+        path_bytes: Some(3),
+        query_bytes: Some(4),
+        query_parameters: Some(5),
+    };
+    assert!(matches!(&most.condition, GuardCondition::Most(most) if *most == expected));
+    let GuardCondition::Matching { expression, parts, body } = &matching.condition else {
+        panic!("an expression")
+    };
+    let expected = [
+        GuardPart::Path,
+        GuardPart::Query,
+        GuardPart::Parameter("a".into()),
+        GuardPart::Header("b".parse().unwrap()),
+        GuardPart::Body,
+    ];
+    assert_eq!((expression.as_str(), &parts[..], *body), ("a+", &expected[..], Some(1024)));
 }
 
 #[test]

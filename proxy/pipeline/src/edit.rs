@@ -117,7 +117,8 @@ pub enum BodyAccess {
     Streaming,
 }
 
-fn headers<'a>(outgoing: &'a mut Outgoing, received: &HeaderMap) -> &'a mut HeaderMap {
+/// The headers the upstream will see, to be changed.
+pub(crate) fn headers<'a>(outgoing: &'a mut Outgoing, received: &HeaderMap) -> &'a mut HeaderMap {
     outgoing.headers.get_or_insert_with(|| end_to_end(received))
 }
 

@@ -3,7 +3,7 @@
 //! answer.
 //!
 //! ```text
-//! preflight ◀─ receive ─▶ route ─▶ authorize ─▶ validate ─▶ transform_request ─▶ upstream
+//! preflight ◀─ receive ─▶ route ─▶ guard ─▶ authorize ─▶ validate ─▶ transform_request ─▶ upstream
 //! client ◀──────────────────────────────────────────── transform_response ◀──┘
 //! ```
 //!
@@ -16,7 +16,10 @@ mod client_certificate;
 mod compression;
 mod cors;
 mod edit;
+mod fill;
+mod guard;
 mod incoming;
+mod mapping;
 mod phase;
 mod pipeline;
 mod plugins;
@@ -35,6 +38,7 @@ pub use cors::CorsReply;
 pub use edit::{
     BodyAccess, EditProblem, RequestEdit, ResponseEdit, apply_to_request, apply_to_response,
 };
+pub use guard::{Found, GuardView, find};
 pub use incoming::{Arrival, BodyFault, HeldBody, Incoming, Scheme, TlsFacts};
 pub use phase::canonical::{CanonicalPath, PathProblem};
 pub use pipeline::{Answered, Pipeline, ResponseNeed};
@@ -43,8 +47,10 @@ pub use plugins::{
     Reads, Reason, RequestOutcome, ResponseCall, ResponseOutcome, Unidentified, Value, Violation,
 };
 pub use query::query_pairs;
-pub use record::{Asked, Decision, DecisionKind, Record};
-pub use rejection::{MalformedRequest, PolicySide, PreflightProblem, Rejection, UpstreamFailure};
+pub use record::{Asked, Decision, DecisionKind, Guarding, Record};
+pub use rejection::{
+    MalformedRequest, PathFault, PolicySide, PreflightProblem, Rejection, UpstreamFailure,
+};
 pub use route_table::{NotFound, RouteId, RouteTable, ServedRoute};
 pub use vary::vary;
 pub use view::{RouteFacts, View, ViewParts};

@@ -13,6 +13,7 @@ mod authorization;
 pub(crate) mod authorize;
 pub(crate) mod body;
 pub(crate) mod canonical;
+pub(crate) mod guard;
 pub(crate) mod hold;
 pub(crate) mod identity_headers;
 pub(crate) mod parameters;

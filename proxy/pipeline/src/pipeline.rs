@@ -7,6 +7,7 @@ use portcullis_config::{Api, Role, Route};
 use crate::admitted::{Admitted, Answer, Forward};
 use crate::incoming::{Arrival, HeldBody, Incoming};
 use crate::phase::authorize::authorize;
+use crate::phase::guard::guard;
 use crate::phase::preflight::preflight;
 use crate::phase::receive::receive;
 use crate::phase::route::route;
@@ -104,6 +105,7 @@ impl<P: Plugins> Pipeline<P> {
             return Ok(Admitted::Answer(answer));
         }
         let request = route(request, &self.routes, incoming, record)?;
+        let request = guard(request, incoming, record).await?;
         let request = authorize(request, &self.plugins, incoming, record).await?;
         let request = validate(request, &self.plugins, incoming, record).await?;
         transform_request(request, &self.plugins, incoming, record).await
@@ -152,7 +154,7 @@ fn completed(answered: Answered, record: &Record) -> Answered {
     }
 }
 
-/// The most that any response-transform of the route needs.
+/// The most that the mapping or any response-transform of the route needs.
 fn response_need(route: &Route, plugins: &impl Plugins) -> ResponseNeed {
     let needs = route.response_transforms.iter().map(|transform| {
         match plugins.reads(transform.plugin, Role::ResponseTransform).response_body {
@@ -161,7 +163,11 @@ fn response_need(route: &Route, plugins: &impl Plugins) -> ResponseNeed {
             BodyMode::Buffer(limit) => ResponseNeed::Whole(limit),
         }
     });
-    needs.fold(ResponseNeed::Nothing, |most, need| match (most, need) {
+    let mapping = route.response.as_ref().map(|mapping| match mapping.body {
+        None => ResponseNeed::Head,
+        Some(limit) => ResponseNeed::Whole(limit),
+    });
+    needs.chain(mapping).fold(ResponseNeed::Nothing, |most, need| match (most, need) {
         // A body too long for one of them is refused, so the others need no more.
         (ResponseNeed::Whole(a), ResponseNeed::Whole(b)) => ResponseNeed::Whole(a.min(b)),
         (most, need) => most.max(need),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use portcullis_config::GuardMode;
+
 use crate::admitted::Answer;
 use crate::compression::Negotiated;
 use crate::cors::CorsReply;
@@ -14,6 +16,8 @@ use crate::route_table::ServedRoute;
 pub struct Record {
     /// The route, once found.
     pub route: Option<Arc<ServedRoute>>,
+    /// The rules of the guard that found the request, in order.
+    pub guarding: Vec<Guarding>,
     /// The caller, once known.
     pub principal: Option<String>,
     /// Why the gateway answered itself or gave up; `None` where the upstream answered.
@@ -42,6 +46,15 @@ impl Record {
         }
         answer
     }
+}
+
+/// A rule of a guard that found a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guarding {
+    /// Its name.
+    pub rule: Arc<str>,
+    /// What happened to the request.
+    pub mode: GuardMode,
 }
 
 /// An authorizer that answered.

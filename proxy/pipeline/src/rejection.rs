@@ -1,5 +1,7 @@
 //! Why the gateway answers a request itself, and with what.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -7,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::admitted::Answer;
 use crate::edit::{append_allowed, without_reserved};
+use crate::guard::Found;
 use crate::incoming::BodyFault;
 use crate::phase::canonical::PathProblem;
 use crate::plugins::{Denial, PluginFault, Reason, Violation};
@@ -32,6 +35,17 @@ pub enum Rejection {
     /// A page of another origin may not make the request it asks about.
     #[error("preflight: {0}")]
     Preflight(#[from] PreflightProblem),
+    /// The path that the upstream is to see cannot be made of this request.
+    #[error("no path for the upstream: {0}")]
+    PathUnmade(PathFault),
+    /// A rule of the API's guard found the request.
+    #[error("the guard's rule `{rule}` found {found}")]
+    Guarded {
+        /// The rule.
+        rule: Arc<str>,
+        /// What it found.
+        found: Found,
+    },
     /// The body is longer than its route or a plugin of it takes.
     #[error("the body has more than {limit} bytes")]
     BodyTooLarge {
@@ -92,6 +106,17 @@ pub enum PreflightProblem {
     /// Pages may not set the header.
     #[error("the header `{0}` is not allowed")]
     Header(String),
+}
+
+/// Why a path cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathFault {
+    /// A value of it is missing, or is more than one segment.
+    #[error("`{{{0}}}` has no value that is one segment")]
+    Value(String),
+    /// What came of it has no canonical form.
+    #[error(transparent)]
+    Path(PathProblem),
 }
 
 /// Whose policy speaks.
@@ -155,9 +180,10 @@ impl Rejection {
     /// The status the client receives.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) | Self::Invalid(_) | Self::Body(BodyFault::Broken) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Malformed(_)
+            | Self::Invalid(_)
+            | Self::PathUnmade(_)
+            | Self::Body(BodyFault::Broken) => StatusCode::BAD_REQUEST,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -171,6 +197,7 @@ impl Rejection {
             | Self::PolicyDenied
             | Self::PolicyExplicitDeny(_)
             | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
+            Self::Guarded { found, .. } => found.status(),
             Self::Denied(Denial::Respond(answer)) => answer.status,
             Self::Body(BodyFault::NoRoom)
             | Self::AuthorizerFault { .. }
@@ -186,6 +213,8 @@ impl Rejection {
             Self::NoSuchRoute => "no-such-route",
             Self::MethodNotAllowed(_) => "method-not-allowed",
             Self::Preflight(_) => "preflight-refused",
+            Self::Guarded { found, .. } => found.code(),
+            Self::PathUnmade(_) => "path-unmade",
             Self::BodyTooLarge { .. } => "body-too-large",
             Self::Body(BodyFault::TimedOut) => "body-timeout",
             Self::Body(BodyFault::Broken) => "client-closed",
@@ -211,12 +240,14 @@ impl Rejection {
             Self::AuthorizerFault { fault, .. } | Self::PluginFault { fault, .. } => {
                 Some(fault.code().to_owned())
             }
+            Self::Guarded { rule, .. } => Some(rule.to_string()),
             Self::Denied(Denial::Unidentified(lacking)) => Some(lacking.code().to_owned()),
             Self::Denied(denial) => denial_reason(denial).map(|reason| reason.code.clone()),
             Self::Preflight(problem) => Some(problem.code().to_owned()),
             Self::Malformed(_)
             | Self::NoSuchRoute
             | Self::MethodNotAllowed(_)
+            | Self::PathUnmade(_)
             | Self::BodyTooLarge { .. }
             | Self::Body(_)
             | Self::PolicyDenied
@@ -250,7 +281,8 @@ impl Rejection {
         });
         let mut headers = HeaderMap::new();
         match self {
-            Self::MethodNotAllowed(methods) => {
+            Self::MethodNotAllowed(methods)
+            | Self::Guarded { found: Found::Method(methods), .. } => {
                 headers.extend(allow(methods).map(|methods| (ALLOW, methods)));
             }
             Self::Denied(denial) => {
@@ -276,6 +308,8 @@ impl Rejection {
             Self::Malformed(_)
             | Self::NoSuchRoute
             | Self::Preflight(_)
+            | Self::Guarded { .. }
+            | Self::PathUnmade(_)
             | Self::BodyTooLarge { .. }
             | Self::Body(_)
             | Self::AuthorizerFault { .. }
@@ -287,6 +321,30 @@ impl Rejection {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Answer { status, headers, body: Bytes::from(problem.to_string()) }
+    }
+}
+
+impl Found {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Address | Self::Country | Self::Match(_) => StatusCode::FORBIDDEN,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Headers => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Target => StatusCode::URI_TOO_LONG,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Address => "address-refused",
+            Self::Country => "country-refused",
+            Self::Match(_) => "match-refused",
+            Self::Method(_) => "method-refused",
+            Self::ContentType => "content-type-refused",
+            Self::Headers => "headers-too-large",
+            Self::Target => "target-too-large",
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod issuers;
 mod plan;
 mod problem;
+mod streaming;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -62,7 +63,11 @@ impl Engine {
         previous: Option<&PluginHost>,
     ) -> Result<PluginHost, Diagnostics> {
         let files = ComponentFiles::In(gateway.plugin_directory.as_deref());
-        self.load_uses(&gateway.plugin_uses, files, previous)
+        let host = self.load_uses(&gateway.plugin_uses, files, previous)?;
+        match Diagnostics::from_problems(streaming::problems(&gateway.apis, &host)) {
+            Some(diagnostics) => Err(diagnostics),
+            None => Ok(host),
+        }
     }
 
     /// The same with components from elsewhere than the plugin directory.

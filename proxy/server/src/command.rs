@@ -8,6 +8,7 @@ pub(crate) mod plugin;
 pub(crate) mod policy;
 pub(crate) mod routes;
 mod rules;
+mod shown_mapping;
 pub(crate) mod store;
 
 use std::process::ExitCode;
@@ -53,8 +54,10 @@ pub(crate) struct ShownRoute {
     pub(crate) authorizer: Option<String>,
     pub(crate) rules: Vec<String>,
     pub(crate) validators: Vec<String>,
+    pub(crate) request: Vec<String>,
     pub(crate) request_transforms: Vec<String>,
     pub(crate) response_transforms: Vec<String>,
+    pub(crate) response: Vec<String>,
     pub(crate) answered_by: String,
 }
 
@@ -85,8 +88,10 @@ impl ShownRoute {
             },
             rules: rules::shown(&route.rules, &name),
             validators: names(&route.validators),
+            request: route.request.as_deref().map(shown_mapping::request).unwrap_or_default(),
             request_transforms: names(&route.request_transforms),
             response_transforms: names(&route.response_transforms),
+            response: route.response.as_deref().map(shown_mapping::response).unwrap_or_default(),
             answered_by: match &route.integration {
                 Integration::Proxy { upstream, .. } => format!("upstream {}", upstream.name),
                 Integration::Fixed { status, .. } => format!("status {}", status.as_u16()),

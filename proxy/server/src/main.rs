@@ -66,6 +66,9 @@ enum Command {
         method: String,
         /// The URL, or a path.
         url: String,
+        /// The client's address, for the guard.
+        #[arg(long)]
+        address: Option<std::net::IpAddr>,
         /// The configuration file.
         #[arg(long, default_value = "portcullis.toml")]
         config: PathBuf,
@@ -104,8 +107,8 @@ fn main() -> ExitCode {
         Command::Check { file, json } => command::check::run(&file, Output::of(json)),
         Command::Schema => schema(),
         Command::Routes { file, json } => command::routes::run(&file, Output::of(json)),
-        Command::Explain { method, url, config, json } => {
-            command::explain::run(&method, &url, &config, Output::of(json))
+        Command::Explain { method, url, address, config, json } => {
+            command::explain::run(&method, &url, address, &config, Output::of(json))
         }
         Command::Plugin(command) => command.run().unwrap_or_else(|error| {
             eprintln!("error: {error:#}");

@@ -108,6 +108,10 @@ impl Telemetry {
         if let Some(decision) = decision.filter(|decision| decision.kind == DecisionKind::Refused) {
             self.metrics.count_rejection(decision.code);
         }
+        let api = finished.record.route.as_ref().map_or("", |route| route.api.as_str());
+        for found in &finished.record.guarding {
+            self.metrics.count_guard_match(api, &found.rule, found.mode.as_str());
+        }
         for (plugin, fault) in &finished.record.skipped {
             self.metrics.count_skipped_fault(plugin, fault);
         }

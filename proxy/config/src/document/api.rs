@@ -1,6 +1,9 @@
 //! `[apis.NAME]` and its routes as typed.
 
-use super::{Checks, Composable, Compression, Cors, FilePath, JsonRules, Off, Text};
+use super::{
+    Checks, Composable, Compression, Cors, FilePath, Guard, JsonRules, Off, RequestMapping,
+    ResponseMapping, Text,
+};
 use crate::read::{Either, Named, Number, Size, Written, table, words};
 
 table! {
@@ -15,6 +18,9 @@ table! {
         base_path: Option<Text>,
         /// The authorizer of its routes; `"none"` opens them.
         authorizer: Option<Composable<Use>>,
+        /// Rules that are looked at before anybody is asked who the caller is. The gateway's
+        /// where absent.
+        guard: Option<Guard>,
         /// Its resource policy: a file with a JSON document in the language of AWS IAM.
         policy: Option<FilePath>,
         /// The scopes that callers of its routes need, as a route writes them.
@@ -36,6 +42,12 @@ table! {
         request_transforms: Option<Vec<Use>>,
         /// What rewrites responses of its routes, in order.
         response_transforms: Option<Vec<Use>>,
+        /// What is changed of requests of its routes, as a route writes it.
+        request: Option<RequestMapping>,
+        /// What is changed of responses of its routes, as a route writes it.
+        response: Option<ResponseMapping>,
+        /// Whether its routes stream, as a route writes it.
+        streams: bool = false,
         /// The upstream of its routes.
         upstream: Option<Text>,
         /// Bytes a request body may have. The default is generous because bodies stream.
@@ -70,6 +82,14 @@ table! {
         request_transforms: Option<Vec<Use>>,
         /// What rewrites responses, in order. The API's where absent.
         response_transforms: Option<Vec<Use>>,
+        /// What is changed of requests on their way to the upstream. The API's where absent.
+        request: Option<RequestMapping>,
+        /// What is changed of the upstream's responses. The API's where absent.
+        response: Option<ResponseMapping>,
+        /// Whether its bodies are streams, as those of WebSocket, server-sent events and gRPC
+        /// are: whatever would hold one is then refused when the configuration is read. The
+        /// API's where absent.
+        streams: Option<bool>,
         /// The upstream that answers. The API's where absent.
         upstream: Option<Text>,
         /// The answer the gateway itself gives, in the place of an upstream.

@@ -95,7 +95,7 @@ pub const RESERVED_HEADERS: [&str; 15] = [
 
 /// Whether an upstream that turns header names into variables, as CGI does (RFC 3875
 /// §4.1.18), may mix two up: in practice `_`, `-` and other marks become the same.
-pub(crate) fn same_to_upstreams(one: &str, other: &str) -> bool {
+pub fn same_to_upstreams(one: &str, other: &str) -> bool {
     let folded = |b: u8| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' };
     one.len() == other.len() && one.bytes().map(folded).eq(other.bytes().map(folded))
 }

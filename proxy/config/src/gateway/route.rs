@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, Method};
 
 use super::{
-    Access, ApiResource, Compression, Cors, IdentityHeader, RequestRules, Scopes, Upstream, Use,
+    Access, ApiResource, Compression, Cors, Guard, IdentityHeader, RequestMapping, RequestRules,
+    ResponseMapping, Scopes, Upstream, Use,
 };
 use crate::diagnostic::Place;
 use crate::path::PathPattern;
@@ -23,6 +24,8 @@ pub struct Api {
     pub resource: Arc<ApiResource>,
     /// What pages of other origins may do where no route is; `None` leaves CORS alone.
     pub cors: Option<Arc<Cors>>,
+    /// Rules that are looked at first, if there are any.
+    pub guard: Option<Arc<Guard>>,
     /// Its routes.
     pub routes: Vec<Route>,
 }
@@ -65,6 +68,12 @@ pub struct Route {
     pub cors: Option<Arc<Cors>>,
     /// Which responses are compressed; `None` for none.
     pub compression: Option<Arc<Compression>>,
+    /// What is changed of requests without a plugin, if anything is.
+    pub request: Option<Arc<RequestMapping>>,
+    /// What is changed of responses without a plugin, if anything is.
+    pub response: Option<Arc<ResponseMapping>>,
+    /// Whether no body may be held, of requests or of responses.
+    pub streams: bool,
     /// Who answers.
     pub integration: Integration,
     /// Bytes a request body may have.

@@ -7,10 +7,13 @@ use super::checks::{self, Checked};
 use super::names::Names;
 use super::plugin_use::PluginUses;
 use super::schemas::Schemas;
-use super::{Resolver, check_names, compression, cors, identity, openapi, policy, route};
+use super::{
+    Resolver, check_names, compression, cors, guard, identity, mapping, openapi, policy, route,
+};
 use crate::document::{self, Composable, Document, Text};
 use crate::gateway::{
-    Access, Api, Compression, Cors, HostPattern, IdentityHeader, Role, Scopes, Upstream, Use,
+    Access, Api, Compression, Cors, HostPattern, IdentityHeader, RequestMapping, ResponseMapping,
+    Role, Scopes, Upstream, Use,
 };
 use crate::path::{PathPattern, Segment};
 use crate::read::Either;
@@ -56,6 +59,9 @@ pub(super) struct Inherited {
     pub(super) checked: Checked,
     pub(super) request_transforms: Vec<Use>,
     pub(super) response_transforms: Vec<Use>,
+    pub(super) request: Option<Arc<RequestMapping>>,
+    pub(super) response: Option<Arc<ResponseMapping>>,
+    pub(super) streams: bool,
     pub(super) upstream: Choice<Arc<Upstream>>,
     pub(super) body_limit: u64,
     pub(super) cors: Option<Arc<Cors>>,
@@ -72,6 +78,7 @@ pub(super) fn apis(
     let home = policy::home(document, resolver);
     let top = access(document.authorizer.as_ref(), plugins, resolver);
     let top = if document.whole { top } else { top.in_doubt() };
+    let default = document.guard.as_ref().and_then(|guard| guard::guard(guard, resolver));
     let mut apis = Vec::new();
     for entry in &document.apis.entries {
         let Some(written) = &entry.value else { continue };
@@ -92,6 +99,13 @@ pub(super) fn apis(
             }
         }
         schemas.finish(plugins);
+        let guard = match &written.guard {
+            Some(own) => guard::guard(own, resolver),
+            None => default.clone(),
+        };
+        for route in &routes {
+            guard::check_streams(guard.as_deref(), route, resolver);
+        }
         let hosts = written.hosts.iter().flatten();
         let hosts = hosts.filter_map(|text| host(text, resolver)).collect();
         if written.hosts.as_ref().is_some_and(Vec::is_empty) {
@@ -102,7 +116,7 @@ pub(super) fn apis(
         let (base_path, cors) = (inherited.base_path, inherited.cors);
         let resource = policy::resource(&entry.name, written.policy.as_ref(), home, resolver);
         let name = entry.name.clone();
-        apis.push(Api { name, hosts, base_path, resource, cors, routes });
+        apis.push(Api { name, hosts, base_path, resource, cors, guard, routes });
     }
     apis
 }
@@ -124,6 +138,9 @@ fn inherited(
     let checked = checks::checks(written.validate.as_ref(), schemas, plugins, resolver);
     let upstream = upstream(written.upstream.as_ref(), upstreams, resolver);
     let own = access(written.authorizer.as_ref(), plugins, resolver);
+    let around = mapping::Around::default();
+    let request = written.request.as_ref();
+    let response = written.response.as_ref();
     let requests = written.request_transforms.as_ref();
     let responses = written.response_transforms.as_ref();
     Inherited {
@@ -139,6 +156,9 @@ fn inherited(
             .unwrap_or_default(),
         response_transforms: uses(Role::ResponseTransform, responses, plugins, resolver)
             .unwrap_or_default(),
+        request: request.map(|written| mapping::request(written, around, resolver)),
+        response: response.map(|written| mapping::response(written, around, resolver)),
+        streams: written.streams,
         upstream: if written.whole { upstream } else { upstream.in_doubt() },
         body_limit: written.body_limit.0,
         cors: written.cors.as_ref().map(|written| cors::cors(written, resolver)),

@@ -10,7 +10,8 @@ use crate::gateway::{IdentityHeader, RESERVED_HEADERS, Scopes, same_to_upstreams
 use crate::read::{Either, Named, Written};
 
 /// Names that are about the connection to this gateway, beside those that only it writes.
-const CONNECTION: [&str; 3] = ["http2-settings", "proxy-authenticate", "proxy-authorization"];
+pub(super) const CONNECTION: [&str; 3] =
+    ["http2-settings", "proxy-authenticate", "proxy-authorization"];
 
 /// Namespaces whose attributes a header can be set from.
 const NAMESPACES: &[&str] = &["identity", "path", "request", "tls"];

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use super::api::{self, Choice, Inherited, Known};
 use super::openapi::Described;
 use super::plugin_use::PluginUses;
-use super::{Resolver, checks, compression, cors, identity};
+use super::{Resolver, checks, compression, cors, identity, mapping};
 use crate::diagnostic::Place;
 use crate::document::{self, Respond, Rewrite, Text};
 use crate::gateway::{Access, Integration, PathRewrite, Role, Route, RouteMatch, Scopes, Upstream};
@@ -68,6 +68,10 @@ pub(super) fn route(
     let requests = api::uses(Role::RequestTransform, requests, plugins, resolver);
     let responses = written.response_transforms.as_ref();
     let responses = api::uses(Role::ResponseTransform, responses, plugins, resolver);
+    let parameters = matches.as_ref().map(parameters);
+    let around = mapping::Around { parameters: parameters.as_deref(), access: access.as_ref() };
+    let request = written.request.as_ref().map(|own| mapping::request(own, around, resolver));
+    let response = written.response.as_ref().map(|own| mapping::response(own, around, resolver));
     let prefix = matches.as_ref().map(|matches| literal_prefix(matches, &inherited.base_path));
     let rewrite = written.rewrite.as_ref();
     let rewrite = rewrite.map(|rewrite| path_rewrite(rewrite, prefix.as_deref(), resolver));
@@ -76,7 +80,7 @@ pub(super) fn route(
     let cors = cors::of_route(written.cors.as_ref(), inherited.cors.as_ref(), resolver);
     let own = written.compression.as_ref();
     let compression = compression::of_route(own, inherited.compression.as_ref(), resolver);
-    Some(Route {
+    let route = Route {
         key: entry.name.clone(),
         operation: described.and_then(|described| described.id.clone()),
         place: entry.place.clone(),
@@ -91,9 +95,24 @@ pub(super) fn route(
         response_transforms: responses.unwrap_or_else(|| inherited.response_transforms.clone()),
         cors,
         compression,
+        request: request.or_else(|| inherited.request.clone()),
+        response: response.or_else(|| inherited.response.clone()),
+        streams: written.streams.unwrap_or(inherited.streams),
         integration: integration?,
         body_limit: written.body_limit.map_or(inherited.body_limit, |limit| limit.0),
-    })
+    };
+    mapping::check_route(written, &route, resolver);
+    Some(route)
+}
+
+/// The names of a route's path parameters.
+fn parameters(matches: &RouteMatch) -> Vec<String> {
+    let RouteMatch::Path { pattern, .. } = matches else { return Vec::new() };
+    let name = |segment: &Segment| match segment {
+        Segment::Literal(_) => None,
+        Segment::Parameter(name) | Segment::Greedy(name) => Some(name.clone()),
+    };
+    pattern.segments().iter().filter_map(name).collect()
 }
 
 /// The route of an operation that the configuration says nothing of.

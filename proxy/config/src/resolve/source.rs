@@ -120,12 +120,20 @@ fn help(kind: &str) -> String {
 /// Compiles an expression that takes the whole of a value: what only begins well is not
 /// well-formed.
 fn expression_of(written: &Text, resolver: &mut Resolver<'_>) -> Option<Regex> {
-    let whole = format!(r"\A(?:{})\z", written.value);
+    regular_expression(written, &format!(r"\A(?:{})\z", written.value), resolver)
+}
+
+/// Compiles `whole`, which is a text or what was made of it.
+pub(super) fn regular_expression(
+    written: &Text,
+    whole: &str,
+    resolver: &mut Resolver<'_>,
+) -> Option<Regex> {
     // The text by itself comes first: `a)(b` would be another one within the group.
     let compiled = RegexBuilder::new(&written.value)
         .size_limit(EXPRESSION_BYTES)
         .build()
-        .and_then(|_| RegexBuilder::new(&whole).size_limit(EXPRESSION_BYTES).build());
+        .and_then(|_| RegexBuilder::new(whole).size_limit(EXPRESSION_BYTES).build());
     match compiled {
         Ok(expression) => Some(expression),
         Err(regex::Error::CompiledTooBig(_)) => {

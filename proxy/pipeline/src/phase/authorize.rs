@@ -7,6 +7,7 @@ use portcullis_config::Access;
 
 use crate::incoming::Incoming;
 use crate::phase::authorization::{Asking, Denied, Granted};
+use crate::phase::guard::Guarded;
 use crate::phase::route::Routed;
 use crate::phase::scopes;
 use crate::plugins::{Identity, Plugins};
@@ -47,11 +48,12 @@ impl Authorized {
 ///
 /// Fails closed: an authorizer that faults has not allowed the request.
 pub(crate) async fn authorize<I: Incoming>(
-    routed: Routed,
+    guarded: Guarded,
     plugins: &impl Plugins,
     incoming: &mut I,
     record: &mut Record,
 ) -> Result<Authorized, Rejection> {
+    let routed = guarded.into_routed();
     let authorization = match &routed.route().access {
         Access::Open => {
             let parts = routed.subject().as_received(incoming);

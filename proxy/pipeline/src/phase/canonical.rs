@@ -106,6 +106,11 @@ pub(crate) fn canonical_segment(raw: &str) -> Result<String, PathProblem> {
 
 /// Decodes percent-encodings; `None` where the bytes are no UTF-8.
 pub(crate) fn decode(text: &str) -> Option<String> {
+    String::from_utf8(decode_bytes(text)).ok()
+}
+
+/// Decodes percent-encodings; what is none stays as it is.
+pub(crate) fn decode_bytes(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
@@ -116,7 +121,7 @@ pub(crate) fn decode(text: &str) -> Option<String> {
         bytes.push(byte);
         rest = after;
     }
-    String::from_utf8(bytes).ok()
+    bytes
 }
 
 fn push_segment(text: &mut String, raw: &str) -> Result<(), PathProblem> {
@@ -158,6 +163,13 @@ fn push_decoded(text: &mut String, byte: u8) -> Result<(), PathProblem> {
 fn push_encoded(text: &mut String, byte: u8) {
     let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0').to_ascii_uppercase();
     text.extend(['%', digit(byte >> 4), digit(byte & 0xf)]);
+}
+
+/// Adds a text of which no byte means anything in a path or a query.
+pub(crate) fn push_encoded_text(text: &mut String, plain: &str) {
+    for byte in plain.bytes() {
+        if is_unreserved(byte) { text.push(char::from(byte)) } else { push_encoded(text, byte) }
+    }
 }
 
 /// Some upstreams cut a segment at its `;` before they resolve dots.

@@ -38,7 +38,8 @@ pub(crate) fn check_replaced(reads: &Reads, bytes: usize) -> Result<(), Rejectio
     }
 }
 
-async fn hold_whole<I: Incoming>(limit: u64, incoming: &mut I) -> Result<(), Rejection> {
+/// Holds the whole body, which must have no more bytes than this.
+pub(crate) async fn hold_whole<I: Incoming>(limit: u64, incoming: &mut I) -> Result<(), Rejection> {
     if incoming.declared_length().is_some_and(|length| length > limit) {
         return Err(Rejection::BodyTooLarge { limit });
     }

@@ -10,7 +10,7 @@ use crate::plugins::Value;
 use crate::view::View;
 
 /// Bytes a value may have. Upstreams take heads of about as much in all.
-const LONGEST: usize = 8 * 1024;
+pub(crate) const LONGEST: usize = 8 * 1024;
 
 /// The headers of a request, with those of the table as the gateway knows them and
 /// nothing of a client's that an upstream may take for one of them; `None` where the
@@ -27,7 +27,7 @@ pub(crate) fn identity_headers(view: View<'_>, table: &[IdentityHeader]) -> Opti
     }
     for header in table {
         let value = view.attribute(&header.attribute);
-        let value = value.and_then(|value| text(&header.attribute, value));
+        let value = value.and_then(|value| attribute_text(&header.attribute, value));
         // Where it cannot be told as it is, it is not told at all.
         if let Some(value) = value.filter(|text| text.len() <= LONGEST && is_kept(text))
             && let Ok(value) = HeaderValue::try_from(value.into_bytes())
@@ -39,7 +39,7 @@ pub(crate) fn identity_headers(view: View<'_>, table: &[IdentityHeader]) -> Opti
 }
 
 /// A value as one text; `None` where the upstream could read it in two ways.
-fn text(attribute: &str, value: Value) -> Option<String> {
+pub(crate) fn attribute_text(attribute: &str, value: Value) -> Option<String> {
     match value {
         Value::Text(text) => Some(text),
         Value::Integer(number) => Some(number.to_string()),
@@ -61,6 +61,6 @@ fn text(attribute: &str, value: Value) -> Option<String> {
 
 /// Whether a receiver, which takes white space off both ends (RFC 9110 §5.5), reads the
 /// same text.
-fn is_kept(text: &str) -> bool {
+pub(crate) fn is_kept(text: &str) -> bool {
     text.trim_matches([' ', '\t']) == text
 }

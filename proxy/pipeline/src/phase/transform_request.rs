@@ -5,9 +5,11 @@ use portcullis_config::{Integration, Role, Use};
 
 use crate::admitted::{Admitted, Answer, Forward, Outgoing};
 use crate::edit::{BodyAccess, append_allowed, apply_to_request, without_reserved};
+use crate::fill::{self, Known};
 use crate::incoming::{HeldBody, Incoming};
+use crate::mapping::map_request;
 use crate::phase::authorize::Authorized;
-use crate::phase::hold::{check_replaced, hold};
+use crate::phase::hold::{check_replaced, hold, hold_whole};
 use crate::phase::identity_headers::identity_headers;
 use crate::phase::skip_or_reject;
 use crate::phase::validate::Validated;
@@ -16,7 +18,8 @@ use crate::record::{Decision, DecisionKind, Record};
 use crate::rejection::Rejection;
 use crate::view::{View, ViewParts};
 
-/// Applies the route's rewrite, its identity headers and its transforms, in order.
+/// Applies the route's rewrite, its identity headers, its mapping and its transforms, in
+/// order.
 pub(crate) async fn transform_request<I: Incoming>(
     validated: Validated,
     plugins: &impl Plugins,
@@ -25,11 +28,19 @@ pub(crate) async fn transform_request<I: Incoming>(
 ) -> Result<Admitted, Rejection> {
     let authorized = validated.authorized();
     let route = authorized.routed().route();
+    if let Some(limit) = route.request.as_ref().and_then(|mapping| mapping.body) {
+        hold_whole(limit.min(route.body_limit), incoming).await?;
+    }
     let subject = authorized.subject();
     let path = subject.route.rewritten(incoming.head().uri.path(), subject.path);
     let parts = subject.as_received(incoming);
     let headers = identity_headers(View::of(&parts), &route.identity_headers);
     let mut outgoing = Outgoing { headers, path, ..Outgoing::default() };
+    if let Some(mapping) = &route.request {
+        let body = mapping.body.and_then(|_| fill::json(incoming.held()));
+        let known = Known { view: View::of(&parts), body, response: None };
+        map_request(mapping, &known, subject, &mut outgoing)?;
+    }
     for transform in &route.request_transforms {
         match ask(authorized, transform, plugins, incoming, &outgoing).await? {
             Ok(RequestOutcome::Edit(edits)) => {
@@ -67,8 +78,11 @@ pub(crate) async fn transform_request<I: Incoming>(
         let body = body.clone().into();
         return Ok(answered(Answer { status: *status, headers, body }, validated));
     }
+    // The last chance: from here on the body streams past.
+    if let Some(limit) = route.response.as_ref().and_then(|mapping| mapping.request_body) {
+        hold_whole(limit.min(route.body_limit), incoming).await?;
+    }
     for transform in &route.response_transforms {
-        // The last chance: from here on the body streams past.
         hold(plugins.reads(transform.plugin, Role::ResponseTransform), route.body_limit, incoming)
             .await?;
     }

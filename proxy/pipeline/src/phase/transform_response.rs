@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use portcullis_config::{Role, Use};
+use portcullis_config::{ResponseMapping, Role, Use};
 
 use crate::admitted::{Answer, Forward};
 use crate::edit::{BodyAccess, apply_to_response, without_reserved};
+use crate::fill::{self, Known, KnownResponse};
 use crate::incoming::HeldBody;
+use crate::mapping::map_response;
 use crate::phase::skip_or_reject;
 use crate::pipeline::Answered;
 use crate::plugins::{BodyMode, Call, PluginFault, Plugins, ResponseCall, ResponseOutcome};
@@ -27,7 +29,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// Asks the route's response-transforms, in order, with the request as the client
-/// sent it and the response as the transforms before left it.
+/// sent it and the response as the transforms before left it; then applies its mapping.
 pub(crate) async fn transform_response(
     request: Request<'_>,
     response: (StatusCode, HeaderMap),
@@ -73,8 +75,45 @@ pub(crate) async fn transform_response(
             Err(fault) => skip_or_reject(plugins, transform.plugin, fault, record)?,
         }
     }
+    if let Some(mapping) = &request.forward.route.route.response {
+        check_length(mapping.body, &body)?;
+        map(mapping, View::of(&parts), &mut edited, &body);
+    }
     let (status, headers, body) = edited;
     Ok(Answered::Edited { status, headers, body })
+}
+
+/// Applies the route's mapping to what the transforms left.
+fn map(
+    mapping: &ResponseMapping,
+    view: View<'_>,
+    edited: &mut (StatusCode, HeaderMap, Option<Bytes>),
+    body: &HeldBody,
+) {
+    let received = edited.1.clone();
+    let known = Known {
+        view,
+        body: mapping.request_body.and(view.body()).and_then(fill::json),
+        response: Some(KnownResponse {
+            status: edited.0,
+            headers: &received,
+            body: mapping.body.and_then(|_| fill::json(body)),
+        }),
+    };
+    let mut head = (edited.0, std::mem::take(&mut edited.1));
+    map_response(mapping, &known, edited.0, &mut head);
+    (edited.0, edited.1) = head;
+}
+
+/// Refuses a response that is longer than may be held.
+fn check_length(limit: Option<u64>, body: &HeldBody) -> Result<(), Rejection> {
+    let is_more = |limit| u64::try_from(body.bytes.len()).is_ok_and(|length| length > limit);
+    match limit {
+        Some(limit) if !body.complete || is_more(limit) => {
+            Err(Rejection::Upstream(UpstreamFailure::ResponseTooLarge))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Refuses a response that is longer than a transform takes whole.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_config::{
-    Api, ApiResource, Cors, HostPattern, Integration, Route, RouteMatch, Segment,
+    Api, ApiResource, Cors, Guard, HostPattern, Integration, Route, RouteMatch, Segment,
 };
 
 use crate::phase::canonical::{CanonicalPath, decode, split_segment};
@@ -28,6 +28,8 @@ pub struct ServedRoute {
     pub resource: Arc<ApiResource>,
     /// What pages of other origins may do where its API has no route.
     pub api_cors: Option<Arc<Cors>>,
+    /// Its API's guard.
+    pub guard: Option<Arc<Guard>>,
     /// What to do.
     pub route: Route,
     rewrite: Option<Rewrite>,
@@ -47,6 +49,7 @@ impl ServedRoute {
             base_path: api.base_path.clone(),
             resource: Arc::clone(&api.resource),
             api_cors: api.cors.clone(),
+            guard: api.guard.clone(),
             route,
             rewrite,
         }
@@ -54,7 +57,16 @@ impl ServedRoute {
 
     /// The value of a path parameter, decoded where it is UTF-8.
     pub fn parameter(&self, path: &CanonicalPath, name: &str) -> Option<String> {
-        self.raw_parameters(path).find(|(found, _)| *found == name).map(|(_, raw)| decoded(raw))
+        self.raw_parameter(path, name).map(decoded)
+    }
+
+    /// The value of a path parameter as it stands in the canonical path.
+    pub(crate) fn raw_parameter<'a>(
+        &'a self,
+        path: &'a CanonicalPath,
+        name: &str,
+    ) -> Option<&'a str> {
+        self.raw_parameters(path).find(|(found, _)| *found == name).map(|(_, raw)| raw)
     }
 
     /// The path parameters, in order, decoded where they are UTF-8.

@@ -11,6 +11,8 @@ mod composition;
 #[cfg(test)]
 mod identity_headers;
 #[cfg(test)]
+mod mapping;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod receive;

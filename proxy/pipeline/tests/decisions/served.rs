@@ -34,6 +34,9 @@ pub(crate) fn route(key: &str) -> Route {
         rules: Arc::default(),
         request_transforms: Vec::new(),
         response_transforms: Vec::new(),
+        request: None,
+        response: None,
+        streams: false,
         integration: Integration::Proxy { upstream: upstream(), path: PathRewrite::Keep },
         body_limit: 100,
         cors: None,
@@ -61,6 +64,7 @@ pub(crate) fn api(name: &str, hosts: &[&str], base_path: &str, routes: Vec<Route
         base_path: base_path.into(),
         resource: Arc::new(ApiResource::of(name, "000000000000", "local")),
         cors: None,
+        guard: None,
         routes,
     }
 }

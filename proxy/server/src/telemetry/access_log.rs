@@ -96,6 +96,8 @@ struct DecisionPart {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    guard: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     skipped: Vec<String>,
 }
 
@@ -105,6 +107,8 @@ impl Line {
         let record = finished.record;
         let route = record.route.as_ref();
         let decision = record.decision.clone();
+        let guard = record.guarding.iter();
+        let guard = guard.map(|found| format!("{}: {}", found.rule, found.mode.as_str()));
         let skipped = record.skipped.iter().map(|(plugin, fault)| format!("{plugin}: {fault}"));
         Self {
             time: rfc3339(arrival::now_ms()),
@@ -135,6 +139,7 @@ impl Line {
                 code: decision.as_ref().map(|decision| decision.code),
                 reason: decision.as_ref().and_then(|decision| decision.reason.clone()),
                 detail: decision.map(|decision| decision.detail),
+                guard: guard.collect(),
                 skipped: skipped.collect(),
             },
         }

@@ -29,6 +29,14 @@ pub(super) struct RouteLabels {
     pub(super) route: String,
 }
 
+/// The labels of a guard's rule.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RuleLabels {
+    api: String,
+    rule: String,
+    mode: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabel {
     code: &'static str,
@@ -98,6 +106,7 @@ pub(super) struct Metrics {
     pub(super) connections: Gauge<i64, AtomicI64>,
     pub(super) exchanges: Gauge<i64, AtomicI64>,
     rejections: Family<CodeLabel, Counter>,
+    guard_matches: Family<RuleLabels, Counter>,
     skipped_faults: Family<FaultLabels, Counter>,
     connection_faults: Family<ConnectionFaultLabel, Counter>,
     reloads: Family<ReloadLabel, Counter>,
@@ -119,6 +128,7 @@ impl Metrics {
             connections: Gauge::default(),
             exchanges: Gauge::default(),
             rejections: Family::default(),
+            guard_matches: Family::default(),
             skipped_faults: Family::default(),
             connection_faults: Family::default(),
             reloads: Family::default(),
@@ -146,6 +156,8 @@ impl Metrics {
             "Requests the gateway refused, by code",
             self.rejections.clone(),
         );
+        let help = "Requests that rules of guards found";
+        registry.register("guard_matches", help, self.guard_matches.clone());
         let help = "Plugin faults skipped by policy";
         registry.register("skipped_plugin_faults", help, self.skipped_faults.clone());
         let help = "Connections that ended before a request was seen";
@@ -171,6 +183,11 @@ impl Metrics {
 
     pub(super) fn count_rejection(&self, code: &'static str) {
         self.rejections.get_or_create(&CodeLabel { code }).inc();
+    }
+
+    pub(super) fn count_guard_match(&self, api: &str, rule: &str, mode: &'static str) {
+        let labels = RuleLabels { api: api.to_owned(), rule: rule.to_owned(), mode };
+        self.guard_matches.get_or_create(&labels).inc();
     }
 
     pub(super) fn count_skipped_fault(&self, plugin: &str, fault: &'static str) {

@@ -1,5 +1,6 @@
 //! Judges and measures bodies: as a validator it refuses those that end in `!`, as
-//! a request-transform it tells the upstream `x-body-length` and `x-body-sha256`.
+//! a request-transform it tells the upstream `x-body-length` and `x-body-sha256`. What it
+//! is shown of a body that it peeks into is a body to it.
 
 use portcullis_plugin_sdk::crypto::{HashAlgorithm, digest};
 use portcullis_plugin_sdk::{
@@ -15,13 +16,18 @@ struct EchoBody {
     /// The longest body to read, in bytes.
     #[serde(default = "sixteen_mebibytes")]
     max: u64,
+    /// How much of the beginning to read, in the place of all.
+    peek: Option<u64>,
 }
 
 impl Plugin for EchoBody {
     type Settings = Self;
 
     fn plan(&self) -> Plan {
-        Plan::new().buffers_body(self.max)
+        match self.peek {
+            Some(bytes) => Plan::new().peeks_body(bytes),
+            None => Plan::new().buffers_body(self.max),
+        }
     }
 }
 
