@@ -76,7 +76,7 @@ async fn lists_of_the_identity_are_told_only_where_they_are_read_as_lists() {
         let plugins = Scripted::default().authorizer(0, move |_| {
             let attributes = vec![("a".to_owned(), value.clone())];
             granted(Grant {
-                identity: Identity { attributes, ..Identity::default() },
+                identity: Identity { attributes, ..Identity::default() }.into(),
                 ..Grant::default()
             })
         });
