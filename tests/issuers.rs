@@ -3,7 +3,8 @@
 
 mod issuer;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use portcullis_tests::{Authority, Gateway, Site, Upstream, eventually};
 
@@ -180,12 +181,14 @@ fn keys_rotate_under_load_without_a_refusal() {
     issuer.publish(&[&signers[0]]);
 
     let asked = std::thread::scope(|scope| {
-        let load = || {
+        let (stop, issuer, signers, gateway) = (&stop, &issuer, &signers, &gateway);
+        let load = |using: Arc<AtomicUsize>| {
             let (mut asked, mut refused) = (0, Vec::new());
             while !stop.load(Ordering::SeqCst) {
-                let signer = &signers[issuer.newest()];
+                using.store(issuer.newest(), Ordering::SeqCst);
+                let signer = &signers[using.load(Ordering::SeqCst)];
                 asked += 1;
-                match ask(&gateway, signer) {
+                match ask(gateway, signer) {
                     200 => {}
                     other => refused.push(other),
                 }
@@ -193,8 +196,19 @@ fn keys_rotate_under_load_without_a_refusal() {
             assert!(refused.is_empty(), "{refused:?}");
             asked
         };
-        let loads: Vec<_> = (0..4).map(|_| scope.spawn(load)).collect();
+        let using: Vec<Arc<AtomicUsize>> = (0..4).map(|_| Arc::default()).collect();
+        let loads = using.iter().map(|using| {
+            let using = Arc::clone(using);
+            scope.spawn(move || load(using))
+        });
+        let loads: Vec<_> = loads.collect();
         for newest in 1..signers.len() {
+            // Nobody is still asking with a key that is withdrawn now.
+            eventually("the last key's use", || {
+                let is_in_use =
+                    |using: &Arc<AtomicUsize>| using.load(Ordering::SeqCst) + 1 >= newest;
+                using.iter().all(is_in_use).then_some(())
+            });
             let known: Vec<&Signer> = signers[newest - 1..=newest].iter().collect();
             issuer.publish_newest(&known, newest);
             let before = orders.seen().len();
