@@ -42,7 +42,7 @@ fn text(length: usize) -> Vec<u8> {
     let mut state: u32 = 7;
     while text.len() < length {
         state = state.wrapping_mul(1_103_515_245).wrapping_add(12345);
-        write!(text, "{{\"order\": {}}}\n", state % 5000).unwrap();
+        writeln!(text, "{{\"order\": {}}}", state % 5000).unwrap();
     }
     text.truncate(length);
     text

@@ -57,9 +57,22 @@ struct Known {
 /// Who has asked for a fetch.
 #[derive(Debug, Default)]
 struct Asked {
+    /// When one was last begun because of a token.
     last: Option<Instant>,
+    /// When the last one of all was begun.
+    began: Option<Instant>,
     under_way: bool,
     awaited: Vec<String>,
+}
+
+/// What to do for a token whose key is unknown.
+enum Step {
+    /// Nothing more can be learned in time.
+    GiveUp,
+    /// Wait until a fetch may be made again.
+    Pause(Instant),
+    /// Wait until a fetch has ended.
+    Await(watch::Receiver<u64>),
 }
 
 /// What became of an issuer's keys.
@@ -113,7 +126,22 @@ impl FetchedKeys {
         signed: Signed<'_>,
         patience: Duration,
     ) -> Result<bool, KeyError> {
-        self.shared.fetch_for(signed.key_id.unwrap_or_default(), patience).await;
+        let came = Instant::now();
+        let deadline = came + patience;
+        loop {
+            match self.shared.step(signed.key_id.unwrap_or_default(), came, deadline) {
+                Step::GiveUp => break,
+                Step::Pause(until) => tokio::time::sleep_until(until.into()).await,
+                Step::Await(mut ended) => {
+                    if tokio::time::timeout_at(deadline.into(), ended.changed()).await.is_err() {
+                        break;
+                    }
+                }
+            }
+            if let Some(answer) = self.verify_now(signed) {
+                return answer;
+            }
+        }
         match self.shared.known.load().as_ref() {
             Some(known) => known.keys.verify(signed),
             None => Err(KeyError::Unavailable),
@@ -167,34 +195,35 @@ impl Issuer {
         }
     }
 
-    /// Has the keys fetched for a token whose key is unknown, and waits for it: unless
-    /// that was done of late, or too many others wait already.
-    async fn fetch_for(&self, key_id: &str, patience: Duration) {
+    /// Has the keys fetched for a token whose key is unknown, unless one was begun since it
+    /// came, or too many others wait already. One that was under way then may have been
+    /// answered before the issuer had the key, so another follows it.
+    fn step(&self, key_id: &str, came: Instant, deadline: Instant) -> Step {
+        let mut asked = self.asked();
         if key_id.len() > ID_BYTES {
-            return;
+            return Step::GiveUp;
         }
-        let mut ended = {
-            let mut asked = self.asked();
-            if !asked.under_way {
-                let pause = self.source.times.min_refresh;
-                if asked.last.is_some_and(|last| last.elapsed() < pause) {
-                    return;
-                }
-                asked.last = Some(Instant::now());
-                asked.begin();
-                self.wanted.notify_one();
+        if !asked.under_way {
+            if asked.began.is_some_and(|began| began >= came) {
+                return Step::GiveUp;
             }
-            if !asked.awaited.iter().any(|awaited| awaited == key_id) {
-                if asked.awaited.len() >= AWAITED {
-                    return;
-                }
-                asked.awaited.push(key_id.to_owned());
+            let now = Instant::now();
+            let may_begin = asked.last.map_or(now, |last| last + self.source.times.min_refresh);
+            if may_begin > deadline {
+                return Step::GiveUp;
             }
-            // While the lock is held, so that no end is missed and no earlier one seen.
-            self.attempts.subscribe()
-        };
-        // Whether it ended or patience did, the caller looks again.
-        let _ended = tokio::time::timeout(patience, ended.changed()).await;
+            if may_begin > now {
+                return if asked.note(key_id) { Step::Pause(may_begin) } else { Step::GiveUp };
+            }
+            asked.last = Some(now);
+            asked.begin();
+            self.wanted.notify_one();
+        }
+        if !asked.note(key_id) {
+            return Step::GiveUp;
+        }
+        // While the lock is held, so that no end is missed and no earlier one seen.
+        Step::Await(self.attempts.subscribe())
     }
 
     /// Notes that a fetch begins.
@@ -271,6 +300,19 @@ impl Issuer {
 impl Asked {
     fn begin(&mut self) {
         self.under_way = true;
+        self.began = Some(Instant::now());
         self.awaited.clear();
+    }
+
+    /// Notes who waits; false where too many do.
+    fn note(&mut self, key_id: &str) -> bool {
+        if self.awaited.iter().any(|awaited| awaited == key_id) {
+            return true;
+        }
+        let is_room = self.awaited.len() < AWAITED;
+        if is_room {
+            self.awaited.push(key_id.to_owned());
+        }
+        is_room
     }
 }
