@@ -293,4 +293,31 @@ mod tests {
         assert_eq!(shown(vec![0x0a_u8, 0xff].into()), "0aff");
         assert_eq!(shown(7.into()), "7");
     }
+
+    #[test]
+    fn fuzz_sdk_cookies() {
+        let words = &["session", "session=", ";", "; ", "=", " ", "\t", "\n", "x", "Bearer "];
+        portcullis_fuzz::target!("sdk-cookies", words, |input| {
+            // A field for each line, as HTTP/2 may spread them.
+            let fields: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
+            let request = fields
+                .iter()
+                .fold(Request::get("/"), |request, field| request.with_header("Cookie", *field));
+            let found: Vec<&[u8]> = request.cookies_all("session").collect();
+            let mut expected = Vec::new();
+            for pair in fields.iter().flat_map(|field| field.split(|byte| *byte == b';')) {
+                let cut = pair.iter().position(|byte| *byte == b'=');
+                if let Some((name, value)) = cut.map(|cut| (&pair[..cut], &pair[cut + 1..]))
+                    && name.trim_ascii_start() == b"session"
+                {
+                    expected.push(value.trim_ascii_end());
+                }
+            }
+            assert_eq!(found, expected);
+            let bearing = Request::get("/").with_header("authorization", input);
+            if let Some(token) = bearing.bearer_token() {
+                assert!(token.bytes().all(|byte| byte.is_ascii_graphic()), "{token:?}");
+            }
+        });
+    }
 }

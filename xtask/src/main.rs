@@ -1,10 +1,11 @@
-//! The project's own commands: `cargo xtask serve | test | clients | bench`.
+//! The project's own commands: `cargo xtask serve | test | clients | fuzz | bench`.
 //!
 //! Depends on nothing, so that it starts at once on a fresh machine.
 
 mod bench;
 mod clients;
 mod demo_upstream;
+mod fuzz;
 mod serve;
 mod setup;
 mod step;
@@ -19,6 +20,8 @@ usage: cargo xtask <command>
                   (--exit: try it by itself, then stop)
   test            everything CI checks, in its order
   clients         install the programs that tests run against the gateway
+  fuzz TARGET [--minutes N]
+                  tries a parser with inputs that libFuzzer chooses
   bench [NAME]    measurements; benches/README.md says how to read them";
 
 fn main() -> ExitCode {
@@ -29,6 +32,8 @@ fn main() -> ExitCode {
         ["serve", "--exit"] => serve::serve(serve::Until::Tried),
         ["test"] => test::test(),
         ["clients"] => clients::clients(),
+        ["fuzz", name] => fuzz::fuzz(name, "5"),
+        ["fuzz", name, "--minutes", minutes] => fuzz::fuzz(name, minutes),
         ["bench", names @ ..] => bench::bench(names),
         _ => {
             eprintln!("{USAGE}");

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 
+mod fuzz;
 mod hostile;
 mod settings;
 mod vectors;

@@ -1,6 +1,7 @@
 //! The plugin as its host calls it, with doubles of the host.
 
 mod binding;
+mod fuzz;
 mod hostile;
 mod introspection;
 mod settings;

@@ -9,6 +9,8 @@
 //! token came from.
 
 mod algorithm;
+#[cfg(test)]
+mod fuzz;
 mod issuer;
 mod json;
 mod refusal;

@@ -65,6 +65,9 @@ pub use state::{salvaged_state_directory, state_directory};
 pub use surroundings::{Process, Surroundings};
 pub use template::{Part, Placeholder, Template, TemplateProblem};
 
+#[cfg(test)]
+mod fuzz;
+
 use diagnostic::{Problems, Source};
 
 /// Reads and checks a configuration file and all that it includes.

@@ -284,6 +284,9 @@ fn is_token(byte: u8) -> bool {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -9,6 +9,8 @@ mod canonical;
 #[cfg(test)]
 mod composition;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod identity_headers;
 #[cfg(test)]
 mod mapping;

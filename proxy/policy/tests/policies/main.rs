@@ -8,6 +8,7 @@
 )]
 
 mod conditions;
+mod fuzz;
 mod model;
 mod principals;
 mod problems;

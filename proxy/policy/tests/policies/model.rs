@@ -128,6 +128,23 @@ fn model(statements: &[Statement], path: &str, tags: &[(String, Vec<String>)]) -
     }
 }
 
+/// Holds the evaluation against the model.
+fn agrees(statements: &[Statement], path: &str, tags: &[(String, Vec<String>)]) {
+    let written: Vec<_> = statements.iter().map(Statement::written).collect();
+    let document = json!({ "Version": "2012-10-17", "Statement": written }).to_string();
+    let policy = Policy::parse(&document).unwrap();
+    let request = tags.iter().fold(Request::default(), |request, (tag, values)| {
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        request.tag(tag, &values)
+    });
+    let resource = format!("{}/$default/GET/{path}", crate::ARN);
+    assert_eq!(
+        verdict(&policy, path, &request),
+        model(statements, &resource, tags),
+        "{document} {path} {tags:?}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
@@ -137,19 +154,65 @@ proptest! {
         path in "[pq]{0,3}",
         tags in prop::collection::hash_map("[xyz]", prop::collection::vec("[ab]", 0..3), 0..3),
     ) {
-        let written: Vec<_> = statements.iter().map(Statement::written).collect();
-        let document = json!({ "Version": "2012-10-17", "Statement": written }).to_string();
-        let policy = Policy::parse(&document).unwrap();
         let tags: Vec<(String, Vec<String>)> = tags.into_iter().collect();
-        let request = tags.iter().fold(Request::default(), |request, (tag, values)| {
-            let values: Vec<&str> = values.iter().map(String::as_str).collect();
-            request.tag(tag, &values)
-        });
-        let resource = format!("{}/$default/GET/{path}", crate::ARN);
-        prop_assert_eq!(
-            verdict(&policy, &path, &request),
-            model(&statements, &resource, &tags),
-            "{} {} {:?}", document, path, tags
-        );
+        agrees(&statements, &path, &tags);
     }
+}
+
+/// Statements and a request, as the bytes of an input choose.
+struct Choices<'a>(std::slice::Iter<'a, u8>);
+
+impl Choices<'_> {
+    fn one_of<'w>(&mut self, words: &[&'w str]) -> &'w str {
+        words[usize::from(*self.0.next().unwrap_or(&0)) % words.len()]
+    }
+
+    fn several<T>(&mut self, one: fn(&mut Self) -> T) -> Vec<T> {
+        let count = self.one_of(&["1", "2", "3"]).parse().unwrap();
+        (0..count).map(|_| one(self)).collect()
+    }
+
+    fn value(&mut self) -> String {
+        self.one_of(&["a", "b"]).to_owned()
+    }
+
+    fn condition(&mut self) -> Condition {
+        Condition {
+            quantifier: self.one_of(&["", "ForAnyValue:", "ForAllValues:"]),
+            not: self.one_of(&["", "Not"]),
+            suffix: self.one_of(&["", "IfExists"]),
+            tag: self.one_of(&["x", "y", "z"]).to_owned(),
+            values: self.several(Self::value),
+        }
+    }
+
+    fn resource(&mut self) -> String {
+        let parts = self.several(|choices| choices.one_of(&["p", "q", "?", "*", "**", "?*", ""]));
+        format!("*{}", parts.concat())
+    }
+
+    fn statement(&mut self) -> Statement {
+        Statement {
+            effect: self.one_of(&["Allow", "Deny"]),
+            element: self.one_of(&["Resource", "NotResource"]),
+            resources: self.several(Self::resource),
+            conditions: self.several(Self::condition),
+        }
+    }
+}
+
+#[test]
+fn fuzz_policy_verdict() {
+    portcullis_fuzz::target!("policy-verdict", &["\0", "\u{1}", "\u{2}"], |input| {
+        let mut choices = Choices(input.iter());
+        let statements = choices.several(Choices::statement);
+        let path: String = choices.several(|choices| choices.one_of(&["p", "q", ""])).concat();
+        let mut tags: Vec<(String, Vec<String>)> = Vec::new();
+        for tag in ["x", "y", "z"] {
+            if choices.one_of(&["has", "has not"]) == "has" {
+                tags.push((tag.to_owned(), choices.several(Choices::value)));
+            }
+        }
+        agrees(&statements, &path, &tags);
+    });
 }

@@ -223,6 +223,9 @@ fn is_text(byte: u8) -> bool {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -90,4 +90,52 @@ mod tests {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn fuzz_key_set() {
+        let words = &[
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"",
+            "\"keys\":",
+            "\"kty\":",
+            "\"RSA\"",
+            "\"EC\"",
+            "\"OKP\"",
+            "\"crv\":",
+            "\"P-256\"",
+            "\"P-521\"",
+            "\"Ed25519\"",
+            "\"n\":",
+            "\"e\":",
+            "\"AQAB\"",
+            "\"x\":",
+            "\"kid\":",
+            "\"alg\":",
+            "\"use\":",
+            "\"sig\"",
+            "\"key_ops\":",
+            "\\u0041",
+            "null",
+            "1e999",
+            "é",
+        ];
+        portcullis_fuzz::target!("key-set", words, |input| {
+            let parsed = parse(input);
+            if let Ok(value) = &parsed {
+                // A laxer reader reads the same, and what is written again reads the same.
+                assert_eq!(serde_json::from_slice::<Value>(input).as_ref().ok(), Some(value));
+                assert_eq!(parse(value.to_string().as_bytes()).as_ref().ok(), Some(value));
+            }
+            let set = super::super::key_set::KeySet::parse_text(input);
+            assert!(set.is_err() || parsed.is_ok());
+            if let Ok(set) = set {
+                assert!(set.len() > 0 && !set.has_more_than(&set));
+            }
+        });
+    }
 }
