@@ -7,6 +7,8 @@ use crate::step::{Outcome, cargo, output, root, run, target_dir};
 
 /// Each target, and the package whose test it is.
 const TARGETS: &[(&str, &str)] = &[
+    ("accept-encoding", "portcullis-pipeline"),
+    ("address-list", "portcullis-config"),
     ("canonical-path", "portcullis-pipeline"),
     ("canonical-query", "iam"),
     ("chunks", "portcullis"),
@@ -16,7 +18,12 @@ const TARGETS: &[(&str, &str)] = &[
     ("cookies", "portcullis-plugin-host"),
     ("edits", "portcullis-pipeline"),
     ("json", "tokens"),
+    ("json-data", "portcullis-config"),
+    ("json-path", "portcullis-config"),
+    ("json-place", "portcullis-pipeline"),
     ("key-set", "portcullis-plugin-host"),
+    ("openapi", "portcullis-config"),
+    ("origin-pattern", "portcullis-config"),
     ("policy-document", "portcullis-policy"),
     ("policy-verdict", "portcullis-policy"),
     ("query", "portcullis-pipeline"),
@@ -24,7 +31,9 @@ const TARGETS: &[(&str, &str)] = &[
     ("route-pattern", "portcullis-pipeline"),
     ("sdk-cookies", "portcullis-plugin-sdk"),
     ("signature", "iam"),
+    ("template", "portcullis-config"),
     ("units", "portcullis-config"),
+    ("yaml-data", "portcullis-config"),
 ];
 
 /// Instruments code for libFuzzer, on the stable toolchain.

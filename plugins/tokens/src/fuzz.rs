@@ -77,7 +77,9 @@ fn fuzz_compact_form() {
         let token = String::from_utf8_lossy(input);
         let Ok(parts) = Parts::of(&token) else { return };
         // Each token has one spelling.
-        let again = [&parts.header, &parts.claims, &parts.signature].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+        let again = [&parts.header, &parts.claims, &parts.signature]
+            .map(|part| URL_SAFE_NO_PAD.encode(part))
+            .join(".");
         assert_eq!(again, token);
         assert_eq!(parts.signed, again.rsplit_once('.').unwrap().0.as_bytes());
         if let Ok(header) = Header::read(&parts.header) {

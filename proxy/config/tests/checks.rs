@@ -124,3 +124,26 @@ paths:
     assert_eq!(route(&gateway, "POST /x/{day}").access, Access::Open);
     assert_eq!(route(&gateway, "DELETE /x/{day}").access, Access::Open);
 }
+
+/// `security` in a form that the specification does not give is no list of nobody.
+#[test]
+fn security_of_another_form_opens_nothing() {
+    let problem = |security: &str| {
+        let document = format!(
+            "openapi: 3.1.0\ncomponents: {{ securitySchemes: {{ one: {{}} }} }}\npaths:\n  \
+             /a:\n    get: {{ security: {security} }}\n"
+        );
+        let files = Files(Box::leak(Box::new([("api.yaml", &*document.leak())])));
+        let text = "[apis.shop]\nupstream = 'a'\nopenapi = 'api.yaml'\nsecurity.one = 'a'";
+        let text = format!("{HEAD}{text}");
+        parse_within(&text, "p.toml", Path::new(""), &files).unwrap_err().to_string()
+    };
+    for written in ["one", "{ one: [] }", "null", "true"] {
+        let problem = problem(written);
+        assert!(problem.contains("`security` is a list here\n  --> api.yaml:5:"), "{problem}");
+    }
+    for written in ["[{ one: r }]", "[{ one: [1] }]", "[{ one: null }]"] {
+        let problem = problem(written);
+        assert!(problem.contains("the scopes of `one` are a list of texts"), "{problem}");
+    }
+}

@@ -132,6 +132,8 @@ fn weighted(element: &str) -> Option<(&str, u16)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use http::HeaderValue;
 
     use super::*;
@@ -202,5 +204,59 @@ mod tests {
         for status in [101, 103, 204, 205, 206, 304] {
             assert_eq!(judged(status, &[JSON]), Compressed::Never, "{status}");
         }
+    }
+
+    /// What a client takes, by another reading of RFC 9110, section 12.4.2.
+    fn weights(text: &str) -> HashMap<String, f64> {
+        let mut weights = HashMap::new();
+        for element in text.split(['\n', ',']) {
+            let (name, parameter) = match element.split_once(';') {
+                None => (element, "q=1".to_owned()),
+                Some((name, rest)) => {
+                    (name, rest.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+                }
+            };
+            let name = name.trim().to_ascii_lowercase();
+            let Some(value) = parameter.strip_prefix("q=").filter(|_| !name.is_empty()) else {
+                continue;
+            };
+            let is_weight = match value.as_bytes() {
+                [b'0' | b'1'] => true,
+                [b'0', b'.', digits @ ..] => {
+                    digits.len() <= 3 && digits.iter().all(u8::is_ascii_digit)
+                }
+                [b'1', b'.', zeros @ ..] => zeros.len() <= 3 && zeros.iter().all(|b| *b == b'0'),
+                _ => false,
+            };
+            if is_weight {
+                let name = if name == "x-gzip" { "gzip".to_owned() } else { name };
+                weights.entry(name).or_insert(value.parse().unwrap());
+            }
+        }
+        weights
+    }
+
+    #[test]
+    fn fuzz_accept_encoding() {
+        let words = &[
+            "gzip", "x-gzip", "br", "zstd", "identity", "deflate", "*", ",", ";", "q=", ";Q=", "0",
+            "1", "0.5", "0.001", "1.000", ".", " ", "\t", "\n", ";q=0", ";q=0.9",
+        ];
+        let offered = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
+        portcullis_fuzz::target!("accept-encoding", words, |input| {
+            // A field for each line.
+            let text = String::from_utf8_lossy(input);
+            let fields: Result<Vec<HeaderValue>, _> = text.split('\n').map(str::parse).collect();
+            let Some(fields) = fields.ok().filter(|_| text.is_ascii()) else { return };
+            let headers = fields.into_iter().map(|value| (ACCEPT_ENCODING, value));
+            let found = preferred(&offered, &headers.collect());
+            let weights = weights(&text);
+            let weight = |name: &str| weights.get(name).copied();
+            let of = |coding: &Coding| weight(coding.as_str()).or(weight("*")).unwrap_or(0.0);
+            let most = offered.iter().map(of).fold(0.0, f64::max);
+            let is_worth_it = most > 0.0 && most >= weight("identity").unwrap_or(0.0);
+            let best = offered.into_iter().find(|coding| is_worth_it && of(coding) >= most);
+            assert_eq!(found, best, "{text:?}");
+        });
     }
 }

@@ -193,4 +193,55 @@ mod tests {
             check(path, None);
         }
     }
+
+    /// The texts at a place, a step after the other.
+    fn slowly(document: &Json, steps: &[Step]) -> Vec<Json> {
+        let Some((step, rest)) = steps.split_first() else {
+            return document.as_array().map_or_else(|| vec![document.clone()], Clone::clone);
+        };
+        let pointer = match step {
+            Step::Member(name) if document.is_object() => {
+                vec![format!("/{}", name.replace('~', "~0").replace('/', "~1"))]
+            }
+            Step::Element(index) => {
+                let count = document.as_array().map_or(0, Vec::len);
+                let all: Vec<String> = (0..count).map(|at| format!("/{at}")).collect();
+                let from_end = index.unsigned_abs() as usize;
+                let at = if *index < 0 { count.wrapping_sub(from_end) } else { from_end };
+                all.get(at).cloned().into_iter().collect()
+            }
+            Step::Every => {
+                return match document {
+                    Json::Array(items) => items.iter().flat_map(|it| slowly(it, rest)).collect(),
+                    Json::Object(members) => {
+                        members.values().flat_map(|it| slowly(it, rest)).collect()
+                    }
+                    _ => Vec::new(),
+                };
+            }
+            Step::Member(_) => Vec::new(),
+        };
+        let found = pointer.iter().filter_map(|pointer| document.pointer(pointer));
+        found.flat_map(|it| slowly(it, rest)).collect()
+    }
+
+    /// The input is a path, and a document in the lines after it.
+    #[test]
+    fn fuzz_json_place() {
+        let words = &[
+            "$", ".a", ".b", "['a b']", "[\"~/\"]", "[0]", "[-1]", "[*]", ".*", "\n", "{", "}",
+            "[", "]", ",", ":", "\"a\":", "\"b\":", "\"~/\":", "1", "1e30", "0.5", "null", "true",
+            "\"x,y\"", "\\", "é",
+        ];
+        portcullis_fuzz::target!("json-place", words, |input| {
+            let text = String::from_utf8_lossy(input);
+            let (path, document) = text.split_once('\n').unwrap_or((&text, ""));
+            let Ok(path) = JsonPath::parse(path) else { return };
+            let Ok(document) = serde_json::from_str::<Json>(document) else { return };
+            let values = slowly(&document, path.steps());
+            let texts: Vec<String> = values.iter().filter_map(scalar).collect();
+            let whole = !values.is_empty() && texts.len() == values.len();
+            assert_eq!(place(&document, &path), whole.then(|| texts.join(",")), "{text}");
+        });
+    }
 }

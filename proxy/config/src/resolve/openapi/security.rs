@@ -21,6 +21,11 @@ impl Reader<'_, '_, '_> {
         let written = operation.get("security").or_else(|| self.root.get("security"));
         let Some(written) = written else { return Security::Silent };
         let node = written.node().clone();
+        if !matches!(node.value, Value::List(_)) {
+            let help = "write `security: [{ scheme: [] }]`, or `security: []` for nobody";
+            resolver.problem_with_help(&node.place, "`security` is a list here", help);
+            return Security::By(Choice::Broken, None);
+        }
         if node.items().is_empty() {
             return Security::Nobody;
         }
@@ -60,7 +65,13 @@ impl Reader<'_, '_, '_> {
         let mut scopes: Vec<String> = Vec::new();
         for entry in node.entries() {
             members.push(self.scheme(&entry.key, &entry.key_place, resolver));
-            scopes.extend(entry.value.items().iter().filter_map(Node::text).map(str::to_owned));
+            match scopes_of(&entry.value) {
+                Some(named) => scopes.extend(named),
+                None => {
+                    let message = format!("the scopes of `{}` are a list of texts", entry.key);
+                    resolver.problem(&entry.value.place, message);
+                }
+            }
         }
         scopes.sort();
         scopes.dedup();
@@ -98,6 +109,12 @@ impl Reader<'_, '_, '_> {
             written => self.known.plugins.authorization(written, resolver).map(Access::By),
         }
     }
+}
+
+/// The scopes of a requirement; none where they are not written as such.
+fn scopes_of(node: &Node) -> Option<Vec<String>> {
+    let Value::List(items) = &node.value else { return None };
+    items.iter().map(|item| item.text().map(str::to_owned)).collect()
 }
 
 /// Several as one. Each authorizer is asked at most once about a request.
