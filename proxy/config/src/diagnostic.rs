@@ -98,7 +98,7 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file(), self.line(), self.column())
+        write!(f, "{}:{}:{}", printable(self.file()), self.line(), self.column())
     }
 }
 
@@ -147,9 +147,12 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}\n  --> {}", self.message, self.place)?;
+        // What is quoted may have been written with escapes: `"\u001b[2J"`.
+        let lines = |text: &str| text.split('\n').map(printable).collect::<Vec<_>>().join("\n");
+        let help = self.help.as_deref().map(lines);
+        write!(f, "error: {}\n  --> {}", lines(&self.message), self.place)?;
         if self.place.source.text.is_empty() {
-            return match &self.help {
+            return match &help {
                 Some(help) => write!(f, "\n  {help}"),
                 None => Ok(()),
             };
@@ -161,7 +164,7 @@ impl fmt::Display for Diagnostic {
         let carets = "^".repeat(marked.chars().count().max(1));
         write!(f, "\n{line} | {}", excerpt.trim_end())?;
         write!(f, "\n{:width$} | {indent}{carets}", "", width = line.len())?;
-        match &self.help {
+        match &help {
             Some(help) => write!(f, " {help}"),
             None => Ok(()),
         }
@@ -295,6 +298,16 @@ mod tests {
         check("é = 1\r\n", 5..6, "error: odd\n  --> p.toml:1:5\n1 | é = 1\n  |     ^ help");
         check("a = [\n1]", 4..8, "error: odd\n  --> p.toml:1:5\n1 | a = [\n  |     ^ help");
         check("\ta\x1b", 9..99, "error: odd\n  --> p.toml:1:4\n1 |  a\u{fffd}\n  |    ^ help");
+    }
+
+    #[test]
+    fn a_terminal_obeys_nothing_that_is_quoted() {
+        let place = Place::of_file("a\x1b.toml");
+        let problem = Diagnostic::at(&place, "no `\x1b[2J`\nat all").with_help("not `\u{9b}`");
+        assert_eq!(
+            problem.to_string(),
+            "error: no `\u{fffd}[2J`\nat all\n  --> a\u{fffd}.toml:1:1\n  not `\u{fffd}`"
+        );
     }
 
     #[test]

@@ -73,6 +73,21 @@ fn is_where_it_says(node: &Node, text: &str) {
     }
 }
 
+/// Whether two values are the same; `-0` is an integer of YAML, and has no sign there.
+fn is_same(one: &Json, other: &Json) -> bool {
+    match (one, other) {
+        (Json::Number(one), Json::Number(other)) => one == other || one.as_f64() == other.as_f64(),
+        (Json::Array(one), Json::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, it)| is_same(one, it))
+        }
+        (Json::Object(one), Json::Object(other)) => {
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, it)| one.0 == it.0 && is_same(one.1, it.1))
+        }
+        _ => one == other,
+    }
+}
+
 #[test]
 fn fuzz_json_data() {
     portcullis_fuzz::target!("json-data", WORDS, |input| {
@@ -84,7 +99,7 @@ fn fuzz_json_data() {
                 is_where_it_says(&node, &text);
                 // YAML says of such a text the same, if it takes it.
                 if let Ok(yaml) = parsed("a.yaml", &text) {
-                    assert_eq!(yaml.json(), node.json(), "{text}");
+                    assert!(is_same(&yaml.json(), &node.json()), "{text}");
                 }
             }
             Err(problems) => {

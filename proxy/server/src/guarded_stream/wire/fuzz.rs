@@ -26,7 +26,8 @@ fn slowly(body: &[u8]) -> Result<Option<&[u8]>, Ambiguity> {
     let mut rest = body;
     loop {
         let Some((size, after)) = line(rest)? else { return Ok(None) };
-        let size = std::str::from_utf8(size).unwrap_or("");
+        // Extensions may hold octets beyond ASCII.
+        let size = String::from_utf8_lossy(size);
         let digits = size.split(';').next().unwrap_or("");
         let number = u64::from_str_radix(digits, 16).map_err(|_| Ambiguity::Chunk)?;
         rest = after;
