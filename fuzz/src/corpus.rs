@@ -62,7 +62,7 @@ impl<'a> Corpus<'a> {
         match what % 6 {
             0 | 1 => {
                 let word = nth(self.words, value).copied().unwrap_or_default();
-                let after = if what % 6 == 0 { place } else { stretch.end.max(place) };
+                let after = if what.is_multiple_of(6) { place } else { stretch.end.max(place) };
                 input.splice(place..after, word.bytes());
             }
             2 => drop(input.drain(stretch)),

@@ -61,10 +61,11 @@ fn parsed(name: &str, text: &str) -> Result<Node, Diagnostics> {
     read
 }
 
-/// Checks that each value is written where it says that it is.
+/// Checks that each value is written where it says that it is; a block ends where the
+/// next thing begins, without blanks before that.
 fn is_where_it_says(node: &Node, text: &str) {
     assert!(text.contains(node.place.text()));
-    let within = |inner: &Place| node.place.text().contains(inner.text());
+    let within = |inner: &Place| node.place.text().contains(inner.text().trim_end());
     assert!(node.items().iter().all(|item| within(&item.place) || text.contains('*')));
     node.items().iter().for_each(|item| is_where_it_says(item, text));
     for entry in node.entries() {
