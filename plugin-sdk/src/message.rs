@@ -86,10 +86,16 @@ impl Request {
 
     /// Every value of a cookie (RFC 6265, section 4.2), in the order received; HTTP/2 may
     /// spread cookies over several fields.
+    ///
+    /// Read as the gateway reads them: pairs end at `;`, a name ends at the first `=`, and
+    /// space around either is no part of it. A value stands as it was sent, with its quotes.
     pub fn cookies_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let pairs = self.headers_all("cookie").flat_map(|field| field.split(|byte| *byte == b';'));
         pairs.filter_map(move |pair| {
-            pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+            let end = pair.iter().position(|byte| *byte == b'=')?;
+            let (found, value) = pair.split_at_checked(end)?;
+            (found.trim_ascii() == name.as_bytes())
+                .then(|| value.strip_prefix(b"=").unwrap_or_default().trim_ascii())
         })
     }
 
@@ -283,6 +289,35 @@ mod tests {
 
         assert_eq!(request.header("x-a"), None);
         assert_eq!(request.headers_all("x-a").count(), 2);
+    }
+
+    /// The same table stands in the gateway, `proxy/pipeline/src/cookies.rs`.
+    const COOKIES: &[(&[&str], &[&str])] = &[
+        (&["session=a"], &["a"]),
+        (&["x=1; session=a; y=2"], &["a"]),
+        (&["x=1;session=a;y=2"], &["a"]),
+        (&["sessions=a; xsession=b; session; =session"], &[]),
+        (&["Session=a"], &[]),
+        (&["session = b"], &["b"]),
+        (&["session=a;\tsession\t=\tb=c ; session="], &["a", "b=c", ""]),
+        (&["session=a b"], &["a b"]),
+        (&["session=\"a\""], &["\"a\""]),
+        (&["session=a,session=b"], &["a,session=b"]),
+        (&["session=a; x=1", "session=b"], &["a", "b"]),
+        (&["", ";;", "="], &[]),
+        (&[], &[]),
+    ];
+
+    #[test]
+    fn cookies_are_found_by_their_whole_name() {
+        for (fields, expected) in COOKIES {
+            let request = fields
+                .iter()
+                .fold(Request::get("/"), |request, field| request.with_header("Cookie", *field));
+            let found: Vec<_> =
+                request.cookies_all("session").map(String::from_utf8_lossy).collect();
+            assert_eq!(&found, expected, "{fields:?}");
+        }
     }
 
     #[test]

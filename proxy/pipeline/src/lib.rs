@@ -14,6 +14,7 @@
 mod admitted;
 mod client_certificate;
 mod compression;
+mod cookies;
 mod cors;
 mod edit;
 mod fill;
@@ -34,6 +35,7 @@ mod view;
 pub use admitted::{Admitted, Answer, Forward, Outgoing};
 pub use client_certificate::{AlternativeNames, ClientCertificate};
 pub use compression::{Compressed, Negotiated};
+pub use cookies::cookies;
 pub use cors::CorsReply;
 pub use edit::{
     BodyAccess, EditProblem, RequestEdit, ResponseEdit, apply_to_request, apply_to_response,

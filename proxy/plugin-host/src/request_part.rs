@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::header::COOKIE;
 use portcullis_config::RequestPart;
-use portcullis_pipeline::{Reads, Value, View, query_pairs};
+use portcullis_pipeline::{Reads, Value, View, cookies, query_pairs};
 
 /// Hands over each value a request has of a part, in the order received.
 pub(crate) fn each_value(part: &RequestPart, view: &View<'_>, mut take: impl FnMut(&[u8])) {
@@ -20,9 +20,7 @@ pub(crate) fn each_value(part: &RequestPart, view: &View<'_>, mut take: impl FnM
             }
         }
         RequestPart::Cookie(name) => {
-            for header in view.headers().get_all(COOKIE) {
-                cookies(header.as_bytes(), name.as_bytes()).for_each(&mut take);
-            }
+            cookies(view.headers(), name).for_each(take);
         }
         RequestPart::Attribute(name) => {
             if let Some(value) = view.attribute(name) {
@@ -78,15 +76,6 @@ pub(crate) fn written(part: &RequestPart) -> Cow<'static, str> {
     }
 }
 
-/// The values of the cookies of a name (RFC 6265 §4.2.1), as they stand.
-fn cookies<'a>(header: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    header.split(|byte| *byte == b';').filter_map(move |pair| {
-        let pair = pair.trim_ascii();
-        let after = pair.strip_prefix(name)?.trim_ascii_start();
-        after.strip_prefix(b"=").map(<[u8]>::trim_ascii)
-    })
-}
-
 fn each_of(value: &Value, mut take: impl FnMut(&[u8])) {
     match value {
         Value::Text(text) => take(text.as_bytes()),
@@ -100,20 +89,6 @@ fn each_of(value: &Value, mut take: impl FnMut(&[u8])) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(header: &str, expected: &[&str]) {
-        let found: Vec<&[u8]> = cookies(header.as_bytes(), b"session").collect();
-        let expected: Vec<&[u8]> = expected.iter().map(|value| value.as_bytes()).collect();
-        assert_eq!(found, expected, "{header}");
-    }
-
-    #[test]
-    fn cookies_are_found_by_their_whole_name() {
-        check("session=a", &["a"]);
-        check("x=1; session=a; y=2", &["a"]);
-        check("sessions=a; xsession=b; session", &[]);
-        check("session=a;session = b=c ; session=", &["a", "b=c", ""]);
-    }
 
     #[test]
     fn parts_are_read_by_name_or_with_their_kind() {

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::HeaderName;
-use http::header::COOKIE;
 use http::request::Parts;
 use portcullis_config::{
     Edge, Items, Many, ParameterAt, ParameterRule, Scalar, TextFormat, ValueKind, ValueRule,
 };
 
+use crate::cookies::cookies;
 use crate::plugins::Violation;
 use crate::query::query_pairs;
 
@@ -50,10 +50,7 @@ fn values<'h>(
         ParameterAt::Header(name) => fields(head, name).collect(),
         ParameterAt::Path(name) => path(name).map(Cow::Owned).into_iter().collect(),
         ParameterAt::Cookie(name) => {
-            let cookies = head.headers.get_all(COOKIE).iter().filter_map(|it| it.to_str().ok());
-            let pairs = cookies.flat_map(|field| field.split(';'));
-            let pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
-            pairs.filter(|(found, _)| found == name).map(|(_, value)| value.into()).collect()
+            cookies(&head.headers, name).map(String::from_utf8_lossy).collect()
         }
     }
 }
