@@ -28,6 +28,7 @@ mod images;
 mod isolation;
 mod issuers;
 mod jwt;
+mod key_import;
 mod lambda;
 mod last_good;
 mod loading;

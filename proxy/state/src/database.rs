@@ -1,6 +1,7 @@
 //! The database: every change that operators make, checked.
 
 mod credentials;
+mod import;
 mod policies;
 mod rotate;
 
@@ -17,7 +18,8 @@ use crate::schema;
 use crate::vault::{AtFirstUse, Vault};
 
 pub use credentials::{Issued, NewCredential, Session};
-pub(crate) use credentials::{KEY_BYTES, kind_at};
+pub(crate) use credentials::{KEY_BYTES, imported, kind_at};
+pub use import::{Effect, Existing, Import, Imported};
 
 /// The file of the database, in the state directory.
 const FILE: &str = "portcullis.db";

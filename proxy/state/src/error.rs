@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::key_file::LineProblem;
+
 /// Why the state cannot be read or changed. No message holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -82,6 +84,9 @@ pub enum StateError {
     /// A value that cannot be kept.
     #[error("{0}")]
     Invalid(String),
+    /// A file of which nothing was imported.
+    #[error("nothing is imported: {} of the file", problems(.0))]
+    File(Vec<LineProblem>),
     /// The system gives no randomness.
     #[error("the system gives no randomness")]
     Randomness,
@@ -104,5 +109,13 @@ impl StateError {
             Some(Code::NotADatabase | Code::DatabaseCorrupt) => Self::Unusable { path, reason },
             _ => Self::Busy { path, reason },
         }
+    }
+}
+
+/// How many there are, in words.
+fn problems(all: &[LineProblem]) -> String {
+    match all.len() {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
     }
 }

@@ -15,6 +15,7 @@
 mod database;
 mod error;
 mod generate;
+mod key_file;
 mod model;
 mod schema;
 mod snapshot;
@@ -23,9 +24,12 @@ mod vault;
 
 use std::time::Duration;
 
-pub use database::{Database, Issued, NewCredential, Page, Session};
+pub use database::{
+    Database, Effect, Existing, Import, Imported, Issued, NewCredential, Page, Session,
+};
 pub use error::StateError;
 pub use generate::Generated;
+pub use key_file::{LineProblem, MOST_FILE_BYTES};
 pub use model::{
     Attribute, Attributes, Consumer, Credential, Kind, PolicyRecord, PolicyTarget, Status,
 };

@@ -8,8 +8,10 @@ use crate::error::StateError;
 
 /// Attributes that one consumer or credential may have.
 const MOST_ATTRIBUTES: usize = 50;
-/// Bytes of a name: of a consumer, a credential, an attribute, a policy.
+/// Bytes of a name: of a consumer, an attribute, a policy.
 const NAME_BYTES: usize = 128;
+/// Characters of what the operator calls a credential, as in AWS API Gateway.
+const TITLE_LENGTH: usize = 1024;
 /// Bytes of all values of a consumer's or a credential's attributes.
 const VALUE_BYTES: usize = 8 << 10;
 
@@ -132,6 +134,18 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), StateError> {
     if name.is_empty() || name.len() > NAME_BYTES || !name.chars().all(plain) {
         return Err(StateError::Invalid(format!(
             "{what} is 1 to {NAME_BYTES} letters, digits and `_-.@:+=,`"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses what a credential cannot be called: names that a terminal could not show. They
+/// are part of no path and no policy, and may have spaces.
+pub(crate) fn check_title(name: &str) -> Result<(), StateError> {
+    let is_plain = !name.chars().any(char::is_control) && name.trim() == name;
+    if name.is_empty() || name.chars().count() > TITLE_LENGTH || !is_plain {
+        return Err(StateError::Invalid(format!(
+            "the name of a credential is 1 to {TITLE_LENGTH} characters without controls and without space at its ends"
         )));
     }
     Ok(())

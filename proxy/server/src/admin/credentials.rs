@@ -7,13 +7,14 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use portcullis_state::{
-    Attributes, Credential, Kind, NewCredential, Session, Status, expiry, milliseconds,
+    Attributes, Credential, Effect, Existing, Import, Imported, Kind, NewCredential, Session,
+    Status, expiry, milliseconds,
 };
 use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::input::{self, Document, Listing, Segments, Wanted};
+use super::input::{self, Body, Document, Listing, Parameters, Segments, Wanted};
 use super::problem::Problem;
 use super::store::Store;
 
@@ -30,7 +31,11 @@ pub(super) fn router(store: Store, kind: Kind, base: &str) -> Router {
         Kind::ApiKey => get(list).post(add_key),
         Kind::AccessKey => get(list).post(add_access_key),
     };
-    Router::new()
+    let imports = match kind {
+        Kind::ApiKey => Router::new().route(&format!("{base}/import"), post(import)),
+        Kind::AccessKey => Router::new(),
+    };
+    imports
         .route(base, collection)
         .route(&format!("{base}/{{id}}"), get(show).delete(remove))
         .route(&format!("{base}/{{id}}/rotate"), post(rotate))
@@ -64,6 +69,18 @@ struct NewAccessKey {
     expires: Option<Duration>,
     #[serde(default)]
     session_token: bool,
+}
+
+/// How a file of API keys is imported.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a parameter of the query")]
+struct Importing {
+    consumer: Option<String>,
+    #[serde(default)]
+    replace: bool,
+    #[serde(default)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,6 +123,25 @@ async fn add_key(
         database.add_api_key(consumer, new, key).map(|issued| issued.shown())
     });
     issued.await.map(created)
+}
+
+async fn import(
+    State(Credentials { store, .. }): State<Credentials>,
+    Parameters(asked): Parameters<Importing>,
+    Body(text): Body,
+) -> Result<Json<Imported>, Problem> {
+    let existing = if asked.replace { Existing::Replace } else { Existing::Refuse };
+    let (what, effect) = match asked.dry_run {
+        true => ("import of API keys tried", Effect::DryRun),
+        false => ("API keys imported", Effect::Kept),
+    };
+    let consumer = asked.consumer;
+    let name = consumer.clone().unwrap_or_default();
+    let imported = store.change(what, name, move |database, _| {
+        let import = Import { consumer: consumer.as_deref(), existing, effect };
+        database.import_api_keys(&text, import)
+    });
+    imported.await.map(Json)
 }
 
 async fn add_access_key(

@@ -33,6 +33,20 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment
     }
 }
 
+/// The parameters of the query.
+pub(super) struct Parameters<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(parameters) = Query::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::Query(rejection.body_text()))?;
+        Ok(Self(parameters))
+    }
+}
+
 /// Which part of a list is wanted.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,9 +77,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Wanted {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(WrittenPage { after, limit, consumer }) = Query::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| Problem::Query(rejection.body_text()))?;
+        let Parameters(WrittenPage { after, limit, consumer }) =
+            Parameters::from_request_parts(parts, state).await?;
         let limit = limit.unwrap_or(PAGE);
         if !(1..=LARGEST_PAGE).contains(&limit) {
             return Err(Problem::Query(format!("`limit` is 1 to {LARGEST_PAGE}")));

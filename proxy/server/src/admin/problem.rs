@@ -67,6 +67,7 @@ impl Problem {
             Self::State(StateError::Absent { .. }) => "not-found",
             Self::State(StateError::Exists { .. }) => "exists",
             Self::State(StateError::Invalid(_)) => "invalid",
+            Self::State(StateError::File(_)) => "bad-file",
             Self::State(StateError::Busy { .. }) => "state-busy",
             Self::State(_) => "state-unusable",
             Self::Broken => "internal",
@@ -85,7 +86,9 @@ impl Problem {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodySlow => StatusCode::REQUEST_TIMEOUT,
             Self::State(StateError::Exists { .. }) => StatusCode::CONFLICT,
-            Self::State(StateError::Invalid(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::State(StateError::Invalid(_) | StateError::File(_)) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::State(StateError::Busy { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::State(_) | Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -98,13 +101,18 @@ impl IntoResponse for Problem {
         if status.is_server_error() {
             tracing::error!(code = self.code(), "the admin API could not do it: {self}");
         }
-        let body = json!({
+        let mut body = json!({
             "type": "about:blank",
             "title": status.canonical_reason().unwrap_or_default(),
             "status": status.as_u16(),
             "code": self.code(),
             "detail": self.to_string(),
         });
+        if let (Self::State(StateError::File(problems)), Some(members)) =
+            (&self, body.as_object_mut())
+        {
+            members.insert("problems".to_owned(), json!(problems));
+        }
         let headers = [
             (header::CONTENT_TYPE, "application/problem+json"),
             (header::CACHE_CONTROL, "no-store"),

@@ -1,5 +1,7 @@
 //! `portcullis key` and `portcullis access-key`: what callers prove themselves with.
 
+mod import;
+
 use std::io::Read as _;
 use std::time::Duration;
 
@@ -29,6 +31,8 @@ enum KeyAction {
         #[arg(long)]
         value_from_stdin: bool,
     },
+    /// Imports API keys from a file of comma-separated values, as AWS API Gateway takes them.
+    Import(import::Arguments),
     #[command(flatten)]
     Other(Action),
 }
@@ -117,6 +121,7 @@ impl KeyCommand {
                 let issued = database.add_api_key(&new.consumer, new.described(), value)?;
                 self.store.issued(&issued)
             }
+            KeyAction::Import(arguments) => arguments.run(&self.store, &mut database),
             KeyAction::Other(action) => action.run(Kind::ApiKey, &self.store, &mut database),
         }
     }

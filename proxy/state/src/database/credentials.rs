@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use super::{Database, Page, attributes_at, signed, text_of, unsigned};
 use crate::error::StateError;
 use crate::generate::{self, Generated};
-use crate::model::{Attributes, Credential, Kind, Status, check_attributes, check_name};
+use crate::model::{Attributes, Credential, Kind, Status, check_attributes, check_title};
 use crate::now_ms;
 use crate::vault::session_digest;
 
@@ -196,7 +196,7 @@ impl Database {
         }
     }
 
-    /// A credential as it will be listed, checked.
+    /// A credential of a consumer that is there, as it will be listed.
     fn described(
         &self,
         id: String,
@@ -205,27 +205,7 @@ impl Database {
         new: NewCredential,
     ) -> Result<Credential, StateError> {
         self.require_consumer(consumer)?;
-        if let Some(name) = &new.name {
-            check_name("the name of a credential", name)?;
-        }
-        check_attributes(&new.attributes)?;
-        let created = now_ms();
-        if new.expires_at.is_some_and(|at| at <= created) {
-            return Err(StateError::Invalid("it would have expired already".to_owned()));
-        }
-        Ok(Credential {
-            id,
-            kind,
-            consumer: consumer.to_owned(),
-            name: new.name,
-            attributes: new.attributes,
-            status: Status::Enabled,
-            session: false,
-            created,
-            rotated_from: None,
-            rotated: None,
-            expires_at: new.expires_at,
-        })
+        checked(id, kind, consumer, new)
     }
 
     fn insert(&mut self, credential: &Credential, stored: &Stored<'_>) -> Result<(), StateError> {
@@ -242,6 +222,36 @@ impl Database {
             _ => self.sqlite(error),
         }
     }
+}
+
+/// A credential as it will be listed, checked.
+pub(super) fn checked(
+    id: String,
+    kind: Kind,
+    consumer: &str,
+    new: NewCredential,
+) -> Result<Credential, StateError> {
+    if let Some(name) = &new.name {
+        check_title(name)?;
+    }
+    check_attributes(&new.attributes)?;
+    let created = now_ms();
+    if new.expires_at.is_some_and(|at| at <= created) {
+        return Err(StateError::Invalid("it would have expired already".to_owned()));
+    }
+    Ok(Credential {
+        id,
+        kind,
+        consumer: consumer.to_owned(),
+        name: new.name,
+        attributes: new.attributes,
+        status: Status::Enabled,
+        session: false,
+        created,
+        rotated_from: None,
+        rotated: None,
+        expires_at: new.expires_at,
+    })
 }
 
 /// Whether an access key needs a session token beside its secret.
@@ -309,7 +319,7 @@ pub(crate) fn kind_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> {
 }
 
 /// An API key of the operator's own.
-fn imported(value: &str) -> Result<Generated, StateError> {
+pub(crate) fn imported(value: &str) -> Result<Generated, StateError> {
     let visible = value.bytes().all(|byte| byte.is_ascii_graphic());
     if !visible || !KEY_BYTES.contains(&value.len()) {
         return Err(StateError::Invalid(
