@@ -273,3 +273,63 @@ fn a_granted_document_that_is_no_policy_is_a_fault_and_allows_nothing() {
     let detail = gateway.log_line("/alice/1")["detail"].to_string();
     assert!(detail.contains("no condition operator `DateMuchGreater`"), "{detail}");
 }
+
+#[test]
+fn what_the_policy_of_an_api_decides_is_explained() {
+    let site = Site::new();
+    std::fs::create_dir(site.path().join("policies")).unwrap();
+    site.write("policies/shop.json", SHOP);
+    let orders = Upstream::start();
+    let listener = "[listeners.public]\naddress = \"127.0.0.1:0\"\n";
+    let config = configured(&orders, OPEN);
+    site.write("portcullis.toml", format!("{config}\n{listener}"));
+    let explain = |config: &str, method: &str, more: &[&str]| {
+        let url = "http://a/v1/pets/1";
+        let arguments = [&["explain", method, url, "--config", config], more].concat();
+        let outcome = site.run(&arguments);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.text());
+        outcome.stdout
+    };
+    let says = |text: &str, lines: &[&str]| {
+        let found: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("policy     ")).collect();
+        assert_eq!(found, lines, "{text}");
+    };
+
+    let unknown = explain("portcullis.toml", "GET", &[]);
+    let by_address = "statement 2 (Deny) may apply, by aws:SourceIp";
+    let allow = "statement 1 (Allow) applies";
+    says(&unknown, &["depends on what is unknown", allow, by_address]);
+    let allowed = explain("portcullis.toml", "GET", &["--address", "198.51.100.7"]);
+    says(&allowed, &["allows it", allow]);
+    let denied = explain("portcullis.toml", "GET", &["--address", "192.0.2.7"]);
+    says(&denied, &["refuses it", allow, "statement 2 (Deny) applies"]);
+    let silent = explain("portcullis.toml", "PUT", &["--address", "198.51.100.7"]);
+    says(&silent, &["refuses it: no statement allows it"]);
+
+    let json = explain("portcullis.toml", "GET", &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["policy"]["verdict"], "unknown", "{json}");
+    assert_eq!(json["policy"]["statements"][1]["unknown"][0], "aws:SourceIp", "{json}");
+
+    let of_alice = SHOP.replace("\"*\",", "{ \"AWS\": \"arn:aws:iam::000000000000:user/alice\" },");
+    site.write("policies/shop.json", of_alice);
+    let closed = config.replace("authorizer = \"none\"", "authorizer = \"keys\"");
+    let keys = "[authorizers.keys]\nplugin = \"api-key\"\n";
+    site.write("closed.toml", format!("state = \"state\"\n{closed}\n{keys}{listener}"));
+    let asked = ["--address", "198.51.100.7"];
+    let unsaid = explain("closed.toml", "GET", &asked);
+    says(
+        &unsaid,
+        &["depends on what is unknown", "statement 1 (Allow) may apply, by aws:PrincipalArn"],
+    );
+    let alice = "arn=arn:aws:iam::000000000000:user/alice";
+    let said = explain(
+        "closed.toml",
+        "GET",
+        &[&asked[..], &["--principal", "alice", "--attribute", alice]].concat(),
+    );
+    assert!(said.contains("policy     allows it to callers of its account"), "{said}");
+    let other = explain("closed.toml", "GET", &[&asked[..], &["--principal", "bob"]].concat());
+    assert!(other.contains("policy     allows it to no caller but those"), "{other}");
+}

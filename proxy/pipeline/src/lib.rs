@@ -48,6 +48,7 @@ pub use plugins::{
     AuthorizerAnswer, BodyMode, CacheUse, Call, Denial, Grant, Identity, PluginFault, Plugins,
     Reads, Reason, RequestOutcome, ResponseCall, ResponseOutcome, Unidentified, Value, Violation,
 };
+pub use policy::outlook;
 pub use query::query_pairs;
 pub use record::{Asked, Decision, DecisionKind, Guarding, Record};
 pub use rejection::{

@@ -17,7 +17,7 @@
 use std::sync::Arc;
 
 use portcullis_config::ApiResource;
-use portcullis_policy::{Fact, Facts, Key, Policy, Question, Value, Verdict};
+use portcullis_policy::{Fact, Facts, Key, Outlook, Policy, Question, Value, Verdict};
 
 use crate::plugins;
 use crate::rejection::{PolicySide, Rejection};
@@ -65,6 +65,20 @@ pub(crate) fn check(
             Err(Rejection::PolicyExplicitDeny(side))
         }
     }
+}
+
+/// What the statements of an API's own policy would say of a request for which the values of
+/// some keys are unknown; `None` where it has no policy.
+pub fn outlook(
+    view: View<'_>,
+    api: &ApiResource,
+    is_unknown: &dyn Fn(&Key) -> bool,
+) -> Option<Vec<Outlook>> {
+    let policy = api.policy.as_ref()?;
+    let facts = RequestFacts { view };
+    let resource = view.arn().unwrap_or_default();
+    let question = Question { action: INVOKE, resource: &resource, facts: &facts };
+    Some(policy.outlook(question, is_unknown))
 }
 
 /// What policies say together, each of which must allow.

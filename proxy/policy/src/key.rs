@@ -1,5 +1,7 @@
 //! Condition keys: what a policy may ask of a request.
 
+use std::fmt;
+
 use crate::problem::Problem;
 use crate::suggest;
 
@@ -121,6 +123,18 @@ impl Key {
             _ => suggest::word(name, &known),
         };
         Err((Problem::UnknownKey(name.to_owned()), Some(help)))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PrincipalTag(tag) => write!(f, "aws:PrincipalTag/{tag}"),
+            named => {
+                let name = NAMED.iter().find(|(_, key)| key == named).map(|(name, _)| *name);
+                f.write_str(name.unwrap_or("a key that no request has"))
+            }
+        }
     }
 }
 

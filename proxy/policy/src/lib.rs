@@ -17,6 +17,7 @@ mod fact;
 mod json;
 mod key;
 mod operator;
+mod outlook;
 mod pattern;
 mod policy;
 mod principal;
@@ -27,5 +28,6 @@ mod time;
 
 pub use fact::{Fact, Facts, Value};
 pub use key::Key;
-pub use policy::{MOST_BYTES, Policy, Question, Verdict};
+pub use outlook::{Applies, Outlook};
+pub use policy::{Effect, MOST_BYTES, Policy, Question, Verdict};
 pub use problem::{PolicyError, PolicyProblem, Problem};

@@ -55,8 +55,10 @@ pub(crate) struct Statement {
 
 /// What a statement does to what it applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effect {
+pub enum Effect {
+    /// It is allowed, unless another statement denies it.
     Allow,
+    /// It is denied.
     Deny,
 }
 
@@ -113,6 +115,10 @@ impl Policy {
         verdict
     }
 
+    pub(crate) fn statements(&self) -> &[Statement] {
+        &self.statements
+    }
+
     /// About how many bytes it takes in memory.
     pub fn size(&self) -> usize {
         const STRUCTURE: usize = 8;
@@ -131,7 +137,7 @@ impl Statement {
 }
 
 impl Names {
-    fn include(&self, name: &str, facts: &dyn Facts) -> bool {
+    pub(crate) fn include(&self, name: &str, facts: &dyn Facts) -> bool {
         let matched = self.patterns.iter().any(|pattern| pattern.matches(name, facts));
         matched == (self.sense == Sense::Is)
     }

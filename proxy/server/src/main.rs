@@ -60,22 +60,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Tells which route a request takes.
-    Explain {
-        /// The method.
-        method: String,
-        /// The URL, or a path.
-        url: String,
-        /// The client's address, for the guard.
-        #[arg(long)]
-        address: Option<std::net::IpAddr>,
-        /// The configuration file.
-        #[arg(long, default_value = "portcullis.toml")]
-        config: PathBuf,
-        /// Prints an object.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Tells which route a request takes, and what it meets there.
+    Explain(command::explain::Explain),
     /// Makes, builds, tests and inspects plugins.
     #[command(subcommand)]
     Plugin(command::plugin::PluginCommand),
@@ -107,9 +93,7 @@ fn main() -> ExitCode {
         Command::Check { file, json } => command::check::run(&file, Output::of(json)),
         Command::Schema => schema(),
         Command::Routes { file, json } => command::routes::run(&file, Output::of(json)),
-        Command::Explain { method, url, address, config, json } => {
-            command::explain::run(&method, &url, address, &config, Output::of(json))
-        }
+        Command::Explain(command) => command.run(),
         Command::Plugin(command) => command.run().unwrap_or_else(|error| {
             eprintln!("error: {error:#}");
             ExitCode::from(REFUSED)

@@ -1,49 +1,115 @@
 //! `portcullis explain`: which route a request would take, and who would look at it.
 
+mod policy;
+
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use http::{Method, Uri};
 use portcullis_config::{Gateway, GuardCondition, GuardRule};
-use portcullis_pipeline::{CanonicalPath, GuardView, HeldBody, RouteTable, ServedRoute, find};
+use portcullis_pipeline::{
+    CanonicalPath, GuardView, HeldBody, Identity, RouteTable, ServedRoute, Value, find,
+};
+use portcullis_state::Attribute;
 use serde::Serialize;
 use serde_json::json;
 
+use self::policy::{Caller, ShownPolicy};
+use super::store;
 use super::{Output, REFUSED, ShownRoute, USAGE};
 
-/// Explains a request of this method to this URL.
-pub(crate) fn run(
-    method: &str,
-    url: &str,
+/// A request to explain.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    /// The method.
+    method: String,
+    /// The URL, or a path.
+    url: String,
+    /// The client's address, for the guard and the API's policy.
+    #[arg(long)]
     address: Option<IpAddr>,
-    file: &Path,
-    output: Output,
-) -> ExitCode {
-    let (Ok(method), Ok(url)) = (method.to_ascii_uppercase().parse::<Method>(), url.parse::<Uri>())
-    else {
-        eprintln!("`{method} {url}` is no method and URL");
-        return ExitCode::from(USAGE);
-    };
-    let Gateway { apis, plugin_uses, .. } = match super::read(file, output) {
-        Ok(gateway) => gateway,
-        Err(code) => return code,
-    };
-    let path = match CanonicalPath::parse(url.path()) {
-        Ok(path) => path,
-        Err(problem) => return nothing(&format!("the path is refused: {problem}"), output),
-    };
-    let host = url.host().unwrap_or_default().to_ascii_lowercase();
-    let table = RouteTable::new(apis);
-    match table.find(&host, &method, &path) {
-        Ok(served) => {
-            let parameters = served.parameters(&path);
-            let guard = guard(&served, (&method, &url), &path, address);
-            let shown = ShownRoute::of(&served, &plugin_uses);
-            print(&shown, &guard, (&path, &parameters), output);
-            ExitCode::SUCCESS
+    /// Who the authorizer says is calling, for the API's policy.
+    #[arg(long)]
+    principal: Option<String>,
+    /// What else the authorizer says, as `name=value`: `arn=…`, `account=…`.
+    #[arg(long = "attribute", value_parser = store::attribute, requires = "principal")]
+    attributes: Vec<(String, String)>,
+    /// The configuration file.
+    #[arg(long, default_value = "portcullis.toml")]
+    config: PathBuf,
+    /// Prints an object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is told of a request.
+struct Explained<'a> {
+    route: ShownRoute,
+    path: &'a CanonicalPath,
+    parameters: Vec<(String, String)>,
+    guard: Vec<ShownRule>,
+    policy: Option<ShownPolicy>,
+}
+
+impl Explain {
+    /// Runs the command.
+    pub(crate) fn run(self) -> ExitCode {
+        let (method, url) = (&self.method, &self.url);
+        let output = Output::of(self.json);
+        let (Ok(method), Ok(url)) =
+            (method.to_ascii_uppercase().parse::<Method>(), url.parse::<Uri>())
+        else {
+            eprintln!("`{method} {url}` is no method and URL");
+            return ExitCode::from(USAGE);
+        };
+        let Gateway { apis, plugin_uses, .. } = match super::read(&self.config, output) {
+            Ok(gateway) => gateway,
+            Err(code) => return code,
+        };
+        let path = match CanonicalPath::parse(url.path()) {
+            Ok(path) => path,
+            Err(problem) => return nothing(&format!("the path is refused: {problem}"), output),
+        };
+        let host = url.host().unwrap_or_default().to_ascii_lowercase();
+        let table = RouteTable::new(apis);
+        match table.find(&host, &method, &path) {
+            Ok(served) => {
+                let caller = self.caller();
+                let explained = Explained {
+                    route: ShownRoute::of(&served, &plugin_uses),
+                    path: &path,
+                    parameters: served.parameters(&path),
+                    guard: guard(&served, (&method, &url), &path, caller.address),
+                    policy: policy::shown(&served, (&method, &url), &path, &caller),
+                };
+                match output {
+                    Output::Json => println!("{}", explained.as_json()),
+                    Output::Text => explained.print(),
+                }
+                ExitCode::SUCCESS
+            }
+            Err(why) => nothing(&format!("no route: {why:?}"), output),
         }
-        Err(why) => nothing(&format!("no route: {why:?}"), output),
+    }
+
+    fn caller(self) -> Caller {
+        let attributes = store::attributes(&self.attributes).into_iter();
+        let identity = self.principal.map(|principal| Identity {
+            principal,
+            attributes: attributes.map(|(name, value)| (name, told(value))).collect(),
+            usage_key: None,
+        });
+        Caller { address: self.address, identity }
+    }
+}
+
+fn told(value: Attribute) -> Value {
+    match value {
+        Attribute::Text(text) => Value::Text(text),
+        Attribute::Integer(number) => Value::Integer(number),
+        Attribute::Boolean(truth) => Value::Boolean(truth),
+        Attribute::Texts(texts) => Value::Texts(texts),
     }
 }
 
@@ -95,47 +161,53 @@ fn nothing(why: &str, output: Output) -> ExitCode {
     ExitCode::from(REFUSED)
 }
 
-fn print(
-    shown: &ShownRoute,
-    guard: &[ShownRule],
-    (path, parameters): (&CanonicalPath, &[(String, String)]),
-    output: Output,
-) {
-    if output == Output::Json {
+impl Explained<'_> {
+    fn as_json(&self) -> serde_json::Value {
+        let Self { route, path, parameters, guard, policy } = self;
         let parameters: serde_json::Map<_, _> =
             parameters.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-        let path = path.as_str();
-        let all = json!({ "route": shown, "path": path, "parameters": parameters, "guard": guard });
-        println!("{all}");
-        return;
+        json!({
+            "route": route,
+            "path": path.as_str(),
+            "parameters": parameters,
+            "guard": guard,
+            "policy": policy,
+        })
     }
-    println!("path       {}", path.as_str());
-    println!("route      {} of api {}", shown.route, shown.api);
-    if let Some(operation) = &shown.operation {
-        println!("operation  {operation}");
-    }
-    for (name, value) in parameters {
-        println!("parameter  {name} = {value}");
-    }
-    for rule in guard {
-        let ShownRule { rule, mode, found, unknown } = rule;
-        let found = unknown.or(found.as_deref()).unwrap_or("nothing");
-        let verb = if unknown.is_some() { "" } else { "finds " };
-        println!("guard      {rule} ({mode}): {verb}{found}");
-    }
-    println!("authorize  {}", shown.authorizer.as_deref().unwrap_or("open to all"));
-    let lists = [
-        ("validate ", &shown.rules),
-        ("validate ", &shown.validators),
-        ("transform", &shown.request),
-        ("transform", &shown.request_transforms),
-        ("respond  ", &shown.response_transforms),
-        ("respond  ", &shown.response),
-    ];
-    for (phase, names) in lists {
-        for name in names {
-            println!("{phase}  {name}");
+
+    fn print(&self) {
+        let Self { route: shown, path, parameters, guard, policy } = self;
+        println!("path       {}", path.as_str());
+        println!("route      {} of api {}", shown.route, shown.api);
+        if let Some(operation) = &shown.operation {
+            println!("operation  {operation}");
         }
+        for (name, value) in parameters {
+            println!("parameter  {name} = {value}");
+        }
+        for rule in guard {
+            let ShownRule { rule, mode, found, unknown } = rule;
+            let found = unknown.or(found.as_deref()).unwrap_or("nothing");
+            let verb = if unknown.is_some() { "" } else { "finds " };
+            println!("guard      {rule} ({mode}): {verb}{found}");
+        }
+        println!("authorize  {}", shown.authorizer.as_deref().unwrap_or("open to all"));
+        if let Some(policy) = policy {
+            policy.print();
+        }
+        let lists = [
+            ("validate ", &shown.rules),
+            ("validate ", &shown.validators),
+            ("transform", &shown.request),
+            ("transform", &shown.request_transforms),
+            ("respond  ", &shown.response_transforms),
+            ("respond  ", &shown.response),
+        ];
+        for (phase, names) in lists {
+            for name in names {
+                println!("{phase}  {name}");
+            }
+        }
+        println!("integrate  {}", shown.answered_by);
     }
-    println!("integrate  {}", shown.answered_by);
 }
