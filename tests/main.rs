@@ -36,6 +36,7 @@ mod malformed;
 mod mapping;
 mod oidc_login;
 mod openapi;
+mod plugin_test;
 mod policies;
 mod reads;
 mod routing;

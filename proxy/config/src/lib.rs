@@ -29,6 +29,7 @@
 //! | `template`, `json_path` | texts with placeholders; places in JSON |
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 mod country;
@@ -85,6 +86,27 @@ fn source_of(file: &Path) -> Result<Source, Diagnostics> {
     })?;
     let directory = file.parent().unwrap_or(Path::new("")).to_owned();
     Ok(Source { name, directory, text })
+}
+
+/// Reads `grants` at the top of a file that is no configuration, as a configuration has it
+/// for a plugin use. What else the file holds is not looked at; without `grants`, nothing is
+/// granted.
+///
+/// # Errors
+///
+/// When the file cannot be read or is no TOML, or a grant is wrong; each with its place.
+pub fn grants(file: &Path) -> Result<Grants, Diagnostics> {
+    let source = Arc::new(source_of(file)?);
+    let mut problems = Problems::default();
+    let granted = tree::parse(&source, &mut problems).and_then(|root| {
+        let tree::Value::Table(members) = root.value else { return None };
+        let Some(written) = members.into_iter().find(|entry| entry.key == "grants") else {
+            return Some(Grants::default());
+        };
+        let written = read::read::<document::Grants>(&written.value, &mut problems)?;
+        Some(resolve::stated_grants(&written, &Process, &mut problems))
+    });
+    problems.finish(granted)
 }
 
 /// Parses a duration as configurations write it: `250ms`, `1m30s`, `90d`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Place, Problems};
 use crate::document::{self, Document};
-use crate::gateway::{AccessLog, Gateway, Limits, Shutdown};
+use crate::gateway::{AccessLog, Gateway, Grants, Limits, Shutdown};
 use crate::read::{Either, Named};
 use crate::surroundings::Surroundings;
 
@@ -77,6 +77,15 @@ pub(crate) fn gateway(
         trusted_proxies: trusted_proxies(document, resolver),
         state_directory: state_directory(document),
     })
+}
+
+/// Resolves grants that stand in no configuration.
+pub(crate) fn stated_grants(
+    written: &document::Grants,
+    surroundings: &dyn Surroundings,
+    problems: &mut Problems,
+) -> Grants {
+    grants::grants(written, &mut Resolver { surroundings, problems })
 }
 
 /// Where state is kept.

@@ -1,5 +1,6 @@
 //! `portcullis plugin`: for whoever writes plugins.
 
+mod answers;
 mod audit;
 mod build;
 mod case;

@@ -1,7 +1,9 @@
 //! A file of cases: requests in, expected decisions out.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use anyhow::Context as _;
 use portcullis_config::Role;
 use serde::Deserialize;
 
@@ -15,6 +17,13 @@ pub(super) struct CaseFile {
     /// Secrets the plugin is granted, in the clear: use made-up ones.
     #[serde(default)]
     pub(super) secrets: BTreeMap<String, String>,
+    /// What the plugin may do beyond that, as a configuration writes it; read by
+    /// `portcullis_config::grants`.
+    #[serde(default, rename = "grants")]
+    pub(super) _grants: serde::de::IgnoredAny,
+    /// What services answer, for every case.
+    #[serde(default)]
+    pub(super) answer: Vec<CaseAnswer>,
     /// The cases.
     #[serde(default)]
     pub(super) case: Vec<Case>,
@@ -34,6 +43,9 @@ pub(super) struct Case {
     pub(super) request: CaseRequest,
     /// The response, for a response-transform.
     pub(super) response: Option<CaseResponse>,
+    /// What services answer in this case, before what they answer in every one.
+    #[serde(default)]
+    pub(super) answer: Vec<CaseAnswer>,
     /// What must come of it.
     pub(super) expect: Expected,
     /// Microseconds the call may take, the median of several.
@@ -119,12 +131,45 @@ pub(super) struct CaseResponse {
     pub(super) body: String,
 }
 
+/// What a service answers, at the origin that `{answers}` in the settings stands for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CaseAnswer {
+    /// The method it is an answer to; any where absent.
+    pub(super) method: Option<String>,
+    /// The path it is an answer to, whatever the query; or path and query.
+    pub(super) path: String,
+    /// The status.
+    #[serde(default = "ok")]
+    pub(super) status: u16,
+    /// The headers.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, OneOrMany>,
+    /// The body.
+    #[serde(default)]
+    pub(super) body: String,
+}
+
 /// One value or several.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub(super) enum OneOrMany {
     One(String),
     Many(Vec<String>),
+}
+
+impl CaseFile {
+    /// Reads a file of cases.
+    pub(super) fn read(file: &Path) -> anyhow::Result<Self> {
+        let name = file.display();
+        let text = std::fs::read_to_string(file).with_context(|| name.to_string())?;
+        toml::from_str(&text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            anyhow::anyhow!("{name}:{line}:{column}: {}", error.message())
+        })
+    }
 }
 
 impl OneOrMany {
