@@ -13,7 +13,6 @@ use crate::component_source::{SourceProblem, read_file};
 use crate::engine::Engine;
 use crate::image::{self, Drawn};
 use crate::inspect::Surface;
-use crate::instance::{Configured, Prepared};
 use crate::load::LoadProblem;
 use crate::shared::{Opened, UseShared};
 
@@ -73,19 +72,7 @@ impl Engine {
             |problem: LoadProblem| InspectionProblem(format!("{}: {problem}", file.display()));
         let (component, surface) = self.check(&bytes, &digest).map_err(problem)?;
         let clocks = Clocks { time: Source::Inert, random: Source::Inert };
-        let bare = Arc::new(UseShared::new(
-            &plugin_use.name,
-            plugin_use.budget,
-            clocks,
-            Opened::default(),
-        ));
-        let prepared = Prepared::link(
-            &self.inner().linker,
-            &component,
-            Configured::PerInstance,
-            self.inner().clock(),
-        )
-        .map_err(|error| problem(LoadProblem::Link(format!("{error:#}"))))?;
+        let (bare, prepared) = self.bare(&component, plugin_use, clocks).map_err(problem)?;
         let descriptor = self.describe(&prepared, &bare).map_err(problem)?;
         let mut inspection = Inspection {
             sha256: digest.iter().map(|byte: &u8| format!("{byte:02x}")).collect(),

@@ -137,19 +137,7 @@ impl Engine {
             time: Source::granted(plugin_use.grants.clock),
             random: Source::granted(plugin_use.grants.random),
         };
-        let bare = Arc::new(UseShared::new(
-            &plugin_use.name,
-            plugin_use.budget,
-            clocks,
-            Opened::default(),
-        ));
-        let prepared = Prepared::link(
-            &self.inner().linker,
-            &component,
-            Configured::PerInstance,
-            self.inner().clock(),
-        )
-        .map_err(|error| at(LoadProblem::Link(format!("{error:#}"))))?;
+        let (bare, prepared) = self.bare(&component, plugin_use, clocks).map_err(at)?;
         let introduction = self.introduce(&prepared, &bare, plugin_use)?;
         let mut opened = introduction
             .open(plugin_use, &surface, consent, &self.inner().issuers)
@@ -188,6 +176,22 @@ impl Engine {
             drawn,
         });
         Ok((loaded, order))
+    }
+
+    /// Readies a component for telling of itself: with these clocks, and with no grant.
+    pub(crate) fn bare(
+        &self,
+        component: &Component,
+        plugin_use: &PluginUse,
+        clocks: Clocks,
+    ) -> Result<(Arc<UseShared>, Arc<Prepared>), LoadProblem> {
+        let (name, budget) = (&plugin_use.name, plugin_use.budget);
+        let bare = Arc::new(UseShared::new(name, budget, clocks, Opened::default()));
+        let inner = self.inner();
+        let prepared =
+            Prepared::link(&inner.linker, component, Configured::PerInstance, inner.clock())
+                .map_err(|error| LoadProblem::Link(format!("{error:#}")))?;
+        Ok((bare, prepared))
     }
 
     /// Opens the store of a use, which may be that of an earlier use of its name.
