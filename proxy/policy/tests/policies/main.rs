@@ -10,6 +10,7 @@
 mod conditions;
 mod fuzz;
 mod model;
+mod outlook;
 mod principals;
 mod problems;
 mod statements;
