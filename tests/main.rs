@@ -31,6 +31,7 @@ mod jwt;
 mod key_import;
 mod lambda;
 mod last_good;
+mod limits;
 mod loading;
 mod malformed;
 mod mapping;

@@ -11,6 +11,7 @@ mod composition;
 mod compression;
 mod cors;
 mod guard;
+mod limit;
 mod mapping;
 mod plugin_use;
 mod upstream;
@@ -24,6 +25,7 @@ pub(crate) use composition::{Composable, Composition};
 pub(crate) use compression::{Coding, Compression};
 pub(crate) use cors::Cors;
 pub(crate) use guard::{Guard, GuardMode, GuardMost, GuardRule, Networks};
+pub(crate) use limit::{Concurrencies, FailedAuthorizations, LimitFields, Throttles};
 pub(crate) use mapping::{RequestMapping, ResponseMapping, ResponseValue};
 pub(crate) use plugin_use::{
     Budget, Cache, Grants, HttpGrant, IdentitySource, Isolation, IsolationWord, Issuer, OnFault,
@@ -69,6 +71,12 @@ table! {
         authorizer: Option<Composable<Use>>,
         /// The guard of every API that has none of its own.
         guard: Option<Guard>,
+        /// How many requests may come in all.
+        throttle: Option<Throttles>,
+        /// How many requests may be under way at the same time in all.
+        concurrency: Option<Concurrencies>,
+        /// How many refusals of authorizers an address may cause; no bound where absent.
+        failed_authorizations: Option<FailedAuthorizations>,
         /// Health, readiness and metrics; `"off"` turns them off.
         admin: Either<Off, Admin> = {},
         /// Where access log lines go.
@@ -158,6 +166,13 @@ table! {
         keep_alive: Time = "60s",
         /// Request bodies that may be held in memory at once, together.
         held_body_bytes: Size<0> = "256MiB",
+        /// Keys of each throttle and concurrency limit that have a count of their own; up to
+        /// twice as many are held. Others that come share one while all of these are charged.
+        throttle_keys: Number<1, 100_000_000> = 100000,
+        /// How many bits of an IPv6 address are one address to throttles.
+        throttle_ipv6_prefix: Number<1, 128> = 64,
+        /// Which responses carry `RateLimit` and `RateLimit-Policy`.
+        throttle_fields: LimitFields = "refusals",
     }
 }
 

@@ -13,6 +13,7 @@ mod compression;
 mod cors;
 mod grants;
 mod guard;
+mod limits;
 mod listener;
 mod mapping;
 mod media_range;
@@ -36,11 +37,12 @@ pub use grants::{
     SecretGrant,
 };
 pub use guard::{Guard, GuardCondition, GuardMode, GuardMost, GuardPart, GuardRule, Listed};
+pub use limits::{Limit, LimitFields, LimitKey, Limits, RouteLimits};
 pub use listener::Listener;
 pub use mapping::{Change, RequestMapping, ResponseChanges, ResponseMapping, StatusMatch};
 pub use media_range::MediaRange;
 pub use plugin_use::{Budget, Isolation, OnFault, PluginUse, PluginUseId, Role, Use};
-pub use process::{AccessLog, Admin, Limits, Shutdown};
+pub use process::{AccessLog, Admin, Shutdown};
 pub use resource::ApiResource;
 pub use route::{Api, HostPattern, Integration, PathRewrite, Route, RouteMatch};
 pub use rules::{
@@ -73,6 +75,8 @@ pub struct Gateway {
     pub access_log: AccessLog,
     /// Bounds on what clients may send.
     pub limits: Limits,
+    /// Throttles and concurrency limits, each at its [`index`](Limit::index).
+    pub throttles: Vec<Arc<Limit>>,
     /// How the process stops.
     pub shutdown: Shutdown,
     /// Worker threads; `None` takes one for each core.

@@ -13,10 +13,12 @@ use crate::tree::{Node, Table, Value};
 
 mod amounts;
 mod macros;
+mod rate;
 mod scalars;
 
 pub(crate) use amounts::{Amount, Scalar};
 pub(crate) use macros::{table, texts, words};
+pub(crate) use rate::Rate;
 pub(crate) use scalars::{Number, Settings, Size, Time, TimeOrZero};
 
 /// A type that can be read from a node.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Place, Problems};
 use crate::document::{self, Document};
-use crate::gateway::{AccessLog, Gateway, Grants, Limits, Shutdown};
+use crate::gateway::{AccessLog, Gateway, Grants, Shutdown};
 use crate::read::{Either, Named};
 use crate::surroundings::Surroundings;
 
@@ -21,6 +21,7 @@ mod grants;
 mod guard;
 mod identity;
 mod issuer;
+mod limits;
 mod listener;
 mod mapping;
 mod names;
@@ -61,7 +62,8 @@ pub(crate) fn gateway(
     let listeners = listener::listeners(document, admin.as_ref(), resolver);
     let upstreams = upstream::upstreams(&document.upstreams, resolver);
     let mut plugins = plugin_use::plugin_uses(document, resolver);
-    let apis = api::apis(document, &upstreams, &mut plugins, resolver);
+    let mut throttles = limits::Throttles::of(document, resolver);
+    let apis = api::apis(document, &upstreams, &mut plugins, &mut throttles, resolver);
     reachable::check(&apis, resolver);
     Some(Gateway {
         plugin_directory: plugin_directory(document, resolver),
@@ -71,7 +73,8 @@ pub(crate) fn gateway(
         apis,
         admin,
         access_log: access_log(document),
-        limits: limits(&document.limits),
+        limits: limits::limits(&document.limits),
+        throttles: throttles.finish(),
         shutdown: Shutdown { grace: document.shutdown.grace.0 },
         workers: document.workers.map(|workers| workers.0 as usize),
         trusted_proxies: trusted_proxies(document, resolver),
@@ -107,18 +110,6 @@ fn access_log(document: &Document) -> AccessLog {
         Either::This(document::AccessLogWord::Stdout) => AccessLog::Stdout,
         Either::This(document::AccessLogWord::Off) => AccessLog::Off,
         Either::That(table) => AccessLog::File(files::joined(&table.file.place, &table.file.value)),
-    }
-}
-
-fn limits(written: &document::Limits) -> Limits {
-    Limits {
-        header_bytes: written.header_bytes.in_memory(),
-        header_count: written.header_count.0 as usize,
-        target_bytes: written.target_bytes.in_memory(),
-        header_timeout: written.header_timeout.0,
-        body_timeout: written.body_timeout.0,
-        keep_alive: written.keep_alive.0,
-        held_body_bytes: written.held_body_bytes.0,
     }
 }
 

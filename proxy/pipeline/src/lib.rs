@@ -3,12 +3,12 @@
 //! answer.
 //!
 //! ```text
-//! preflight ◀─ receive ─▶ route ─▶ guard ─▶ authorize ─▶ validate ─▶ transform_request ─▶ upstream
-//! client ◀──────────────────────────────────────────── transform_response ◀──┘
+//! preflight ◀─ receive ─▶ route ─▶ guard ─▶ authorize ─▶ limit ─▶ validate ─▶ transform_request ─▶ upstream
+//! client ◀─────────────────────────────────────────────────────── transform_response ◀──┘
 //! ```
 //!
 //! This crate must not know sockets, clocks, Pingora or wasmtime: what it needs of
-//! them are the ports [`Incoming`] and [`Plugins`]. A decision is therefore a
+//! them are the ports [`Incoming`], [`Plugins`] and [`Limits`]. A decision is therefore a
 //! function of its arguments, and is tested without a gateway.
 
 mod admitted;
@@ -20,6 +20,7 @@ mod edit;
 mod fill;
 mod guard;
 mod incoming;
+mod limits;
 mod mapping;
 mod phase;
 mod pipeline;
@@ -42,6 +43,7 @@ pub use edit::{
 };
 pub use guard::{Found, GuardView, find};
 pub use incoming::{Arrival, BodyFault, HeldBody, Incoming, Scheme, TlsFacts};
+pub use limits::{Limits, ThrottleKind, Throttled};
 pub use phase::canonical::{CanonicalPath, PathProblem};
 pub use pipeline::{Answered, Pipeline, ResponseNeed};
 pub use plugins::{

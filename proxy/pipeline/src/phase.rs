@@ -16,6 +16,7 @@ pub(crate) mod canonical;
 pub(crate) mod guard;
 pub(crate) mod hold;
 pub(crate) mod identity_headers;
+pub(crate) mod limit;
 pub(crate) mod parameters;
 pub(crate) mod preflight;
 pub(crate) mod receive;

@@ -6,8 +6,10 @@ use portcullis_config::{Api, Role, Route};
 
 use crate::admitted::{Admitted, Answer, Forward};
 use crate::incoming::{Arrival, HeldBody, Incoming};
+use crate::limits::Limits;
 use crate::phase::authorize::authorize;
 use crate::phase::guard::guard;
+use crate::phase::limit::limit;
 use crate::phase::preflight::preflight;
 use crate::phase::receive::receive;
 use crate::phase::route::route;
@@ -21,9 +23,10 @@ use crate::route_table::RouteTable;
 
 /// One configuration, ready to decide about exchanges.
 #[derive(Debug)]
-pub struct Pipeline<P> {
+pub struct Pipeline<P, L> {
     routes: RouteTable,
     plugins: P,
+    limits: L,
     /// By route id.
     response_needs: Vec<ResponseNeed>,
 }
@@ -57,18 +60,23 @@ pub enum Answered {
     Replaced(Answer),
 }
 
-impl<P: Plugins> Pipeline<P> {
+impl<P: Plugins, L: Limits> Pipeline<P, L> {
     /// Prepares everything that does not depend on a request.
-    pub fn new(apis: Vec<Api>, plugins: P) -> Self {
+    pub fn new(apis: Vec<Api>, plugins: P, limits: L) -> Self {
         let routes = RouteTable::new(apis);
         let response_needs =
             routes.by_id().map(|served| response_need(&served.route, &plugins)).collect();
-        Self { routes, plugins, response_needs }
+        Self { routes, plugins, limits, response_needs }
     }
 
     /// What runs the plugins.
     pub fn plugins(&self) -> &P {
         &self.plugins
+    }
+
+    /// What counts how much passes.
+    pub fn limits(&self) -> &L {
+        &self.limits
     }
 
     /// The routes.
@@ -106,7 +114,8 @@ impl<P: Plugins> Pipeline<P> {
         }
         let request = route(request, &self.routes, incoming, record)?;
         let request = guard(request, incoming, record).await?;
-        let request = authorize(request, &self.plugins, incoming, record).await?;
+        let request = authorize(request, (&self.plugins, &self.limits), incoming, record).await?;
+        let request = limit(request, &self.limits, incoming, record).await?;
         let request = validate(request, &self.plugins, incoming, record).await?;
         transform_request(request, &self.plugins, incoming, record).await
     }
@@ -182,8 +191,8 @@ mod tests {
 
     /// Compiles only while the server may move an exchange between threads.
     #[expect(dead_code, reason = "its compilation is the test")]
-    fn the_futures_are_send<P: Plugins, I: Incoming>(
-        pipeline: &Pipeline<P>,
+    fn the_futures_are_send<P: Plugins, L: Limits, I: Incoming>(
+        pipeline: &Pipeline<P, L>,
         arrival: Arrival,
         forward: &Forward,
         incoming: &mut I,

@@ -1,8 +1,10 @@
-//! What one exchange leaves for its answer, for logs and metrics: plain data.
+//! What one exchange leaves for its answer, for logs and metrics, and what it holds until
+//! its end.
 
 use std::sync::Arc;
 
 use portcullis_config::GuardMode;
+use portcullis_limits::Permit;
 
 use crate::admitted::Answer;
 use crate::compression::Negotiated;
@@ -11,7 +13,7 @@ use crate::plugins::CacheUse;
 use crate::rejection::Rejection;
 use crate::route_table::ServedRoute;
 
-/// What the pipeline learnt of one exchange, filled as it went.
+/// What the pipeline learnt of one exchange, filled as it went. Lives as long as it.
 #[derive(Debug, Default)]
 pub struct Record {
     /// The route, once found.
@@ -27,6 +29,10 @@ pub struct Record {
     pub authorizers: Vec<Asked>,
     /// Plugins that faulted and were skipped by policy: use name and fault code.
     pub skipped: Vec<(String, &'static str)>,
+    /// The limits that refused the request, narrowest first.
+    pub throttled_by: Vec<String>,
+    /// Its places in flight, free again when the record is dropped.
+    pub permits: Vec<Permit>,
     /// What CORS adds to whatever the client receives.
     pub cors: Option<CorsReply>,
     /// Whether and how what the client receives is compressed.

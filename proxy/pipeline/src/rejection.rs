@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -11,10 +11,14 @@ use crate::admitted::Answer;
 use crate::edit::{append_allowed, without_reserved};
 use crate::guard::Found;
 use crate::incoming::BodyFault;
+use crate::limits::Throttled;
 use crate::phase::canonical::PathProblem;
 use crate::plugins::{Denial, PluginFault, Reason, Violation};
 use crate::record::{Decision, DecisionKind};
 use crate::route_table::NotFound;
+
+/// The type of problem that the draft of the `RateLimit` fields registers.
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
 /// Why the gateway answers a request itself.
 ///
@@ -78,6 +82,9 @@ pub enum Rejection {
     /// The body is of no media type that the route takes, but of these.
     #[error("the body is of none of the media types: {}", .0.join(", "))]
     UnsupportedMediaType(Vec<String>),
+    /// More requests than a limit lets pass.
+    #[error("over the limit: {}", .0.limits.join(", "))]
+    Throttled(Throttled),
     /// Validators found these.
     #[error("{}", violations_text(.0))]
     Invalid(Vec<Violation>),
@@ -199,6 +206,7 @@ impl Rejection {
             | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
             Self::Guarded { found, .. } => found.status(),
             Self::Denied(Denial::Respond(answer)) => answer.status,
+            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Body(BodyFault::NoRoom)
             | Self::AuthorizerFault { .. }
             | Self::PluginFault { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -229,6 +237,7 @@ impl Rejection {
             Self::Denied(Denial::Respond(_)) => "answered-by-authorizer",
             Self::InsufficientScope(_) => "insufficient-scope",
             Self::UnsupportedMediaType(_) => "unsupported-media-type",
+            Self::Throttled(throttled) => throttled.kind.code(),
             Self::Invalid(_) => "invalid-request",
             Self::Upstream(failure) => failure.code(),
         }
@@ -242,6 +251,7 @@ impl Rejection {
             }
             Self::Guarded { rule, .. } => Some(rule.to_string()),
             Self::Denied(Denial::Unidentified(lacking)) => Some(lacking.code().to_owned()),
+            Self::Throttled(throttled) => throttled.limits.first().cloned(),
             Self::Denied(denial) => denial_reason(denial).map(|reason| reason.code.clone()),
             Self::Preflight(problem) => Some(problem.code().to_owned()),
             Self::Malformed(_)
@@ -301,6 +311,12 @@ impl Rejection {
             }
             Self::InsufficientScope(scopes) => {
                 headers.extend(challenge(scopes).map(|challenge| (WWW_AUTHENTICATE, challenge)));
+            }
+            Self::Throttled(throttled) => {
+                headers.insert(RETRY_AFTER, throttled.retry_after_s.into());
+                headers.extend(throttled.fields.iter().cloned());
+                set(&mut problem, "type", QUOTA_EXCEEDED.into());
+                set(&mut problem, "violated-policies", json!(throttled.limits));
             }
             Self::Invalid(violations) => {
                 set(&mut problem, "violations", violations.iter().map(violation).collect())

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod consumer;
 pub(crate) mod explain;
 pub(crate) mod key;
+mod limits;
 pub(crate) mod plugin;
 pub(crate) mod policy;
 pub(crate) mod routes;
@@ -52,6 +53,8 @@ pub(crate) struct ShownRoute {
     pub(crate) operation: Option<String>,
     pub(crate) path: Option<String>,
     pub(crate) authorizer: Option<String>,
+    pub(crate) limits: Vec<String>,
+    pub(crate) cost: u64,
     pub(crate) rules: Vec<String>,
     pub(crate) validators: Vec<String>,
     pub(crate) request: Vec<String>,
@@ -86,6 +89,8 @@ impl ShownRoute {
                 Access::Open => None,
                 Access::By(authorization) => Some(shown_authorization(authorization, &name)),
             },
+            limits: limits::shown(&route.limits),
+            cost: route.limits.cost,
             rules: rules::shown(&route.rules, &name),
             validators: names(&route.validators),
             request: route.request.as_deref().map(shown_mapping::request).unwrap_or_default(),

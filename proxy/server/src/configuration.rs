@@ -14,6 +14,7 @@ use portcullis_state::StateError;
 
 use crate::credentials;
 use crate::current::Running;
+use crate::limiting::LocalLimits;
 use crate::listen::{self, ListenError};
 use crate::telemetry::Telemetry;
 use crate::upstream::{UpstreamBuildError, Upstreams};
@@ -98,7 +99,8 @@ pub(crate) fn build(
     telemetry: &Telemetry,
 ) -> Result<Running, BuildError> {
     let upstreams = Upstreams::build(&gateway, previous.map(|running| running.upstreams.as_ref()))?;
-    let pipeline = Pipeline::new(gateway.apis, plugins);
+    let limits = LocalLimits::new(&gateway, previous.map(|running| running.pipeline.limits()));
+    let pipeline = Pipeline::new(gateway.apis, plugins, limits);
     let routes = pipeline.routes().routes();
     let route_metrics = telemetry.route_metrics(
         routes.map(|route| (route.id.0, route.api.as_str(), route.route.key.as_str())),

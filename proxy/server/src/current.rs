@@ -8,6 +8,7 @@ use portcullis_config::Limits;
 use portcullis_pipeline::Pipeline;
 use portcullis_plugin_host::PluginHost;
 
+use crate::limiting::LocalLimits;
 use crate::strict_head::HeadLimits;
 use crate::telemetry::{LivingGeneration, RouteMetrics};
 use crate::upstream::Upstreams;
@@ -15,7 +16,7 @@ use crate::upstream::Upstreams;
 /// One configuration, ready to serve. Immutable; a reload builds another beside it.
 pub(crate) struct Running {
     /// Decides about exchanges.
-    pub(crate) pipeline: Pipeline<PluginHost>,
+    pub(crate) pipeline: Pipeline<PluginHost, LocalLimits>,
     /// The services requests go to.
     pub(crate) upstreams: Arc<Upstreams>,
     /// Bounds on what clients may send.

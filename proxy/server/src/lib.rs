@@ -25,6 +25,7 @@ mod guarded_stream;
 mod held_bytes;
 mod held_session;
 mod last_good;
+mod limiting;
 mod listen;
 mod proxy;
 mod received;

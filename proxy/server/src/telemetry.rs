@@ -112,6 +112,11 @@ impl Telemetry {
         for found in &finished.record.guarding {
             self.metrics.count_guard_match(api, &found.rule, found.mode.as_str());
         }
+        if let Some(route) = &finished.record.route {
+            for limit in &finished.record.throttled_by {
+                self.metrics.count_throttled(&route.api, &route.route.key, limit);
+            }
+        }
         for (plugin, fault) in &finished.record.skipped {
             self.metrics.count_skipped_fault(plugin, fault);
         }

@@ -1,8 +1,8 @@
 //! `[apis.NAME]` and its routes as typed.
 
 use super::{
-    Checks, Composable, Compression, Cors, FilePath, Guard, JsonRules, Off, RequestMapping,
-    ResponseMapping, Text,
+    Checks, Composable, Compression, Concurrencies, Cors, FailedAuthorizations, FilePath, Guard,
+    JsonRules, Off, RequestMapping, ResponseMapping, Text, Throttles,
 };
 use crate::read::{Either, Named, Number, Size, Written, table, words};
 
@@ -27,6 +27,16 @@ table! {
         scopes: Option<Written<Scopes>>,
         /// Request headers that tell the upstream who calls, as a route writes them.
         identity_headers: Option<Named<Text>>,
+        /// How many requests may come to all of its routes together. Those of the routes and of
+        /// the whole gateway hold beside it.
+        throttle: Option<Throttles>,
+        /// How many requests may be under way at the same time in all of its routes.
+        concurrency: Option<Concurrencies>,
+        /// What a request to one of its routes takes out of throttles; 0 nothing.
+        cost: Option<Written<Number<0, 1_000_000>>>,
+        /// How many refusals of its authorizers an address may cause; the gateway's where
+        /// absent.
+        failed_authorizations: Option<FailedAuthorizations>,
         /// What is checked of requests of its routes: validators by name, and tables of
         /// checks, in order.
         validate: Option<Checks>,
@@ -75,6 +85,13 @@ table! {
         /// from: `identity:*`, `path:*`, `request:*` or `tls:*`. What clients send by these
         /// names is taken off. The API's where absent.
         identity_headers: Option<Named<Text>>,
+        /// How many requests may come to this route. Those of the API and of the whole gateway
+        /// hold beside it.
+        throttle: Option<Throttles>,
+        /// How many requests may be under way at the same time.
+        concurrency: Option<Concurrencies>,
+        /// What a request takes out of throttles; 0 nothing. The API's, or 1, where absent.
+        cost: Option<Written<Number<0, 1_000_000>>>,
         /// What is checked: validators by name, and tables of checks, in order. The API's
         /// where absent.
         validate: Option<Checks>,

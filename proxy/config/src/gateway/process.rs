@@ -1,4 +1,4 @@
-//! What the process does beside serving: tell operators, log, bound, stop.
+//! What the process does beside serving: tell operators, log, stop.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,25 +26,6 @@ pub enum AccessLog {
     Stdout,
     /// One JSON object a line, appended to this file.
     File(PathBuf),
-}
-
-/// Bounds on what clients may send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a request head.
-    pub header_bytes: usize,
-    /// Header fields of a request.
-    pub header_count: usize,
-    /// Bytes of a request target.
-    pub target_bytes: usize,
-    /// How long a whole request head may take.
-    pub header_timeout: Duration,
-    /// How long a client may pause within a body.
-    pub body_timeout: Duration,
-    /// How long an idle client connection is kept.
-    pub keep_alive: Duration,
-    /// Requests bodies that may be held in memory at once, in bytes.
-    pub held_body_bytes: u64,
 }
 
 /// How the process stops.

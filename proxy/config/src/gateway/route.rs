@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Method};
 
 use super::{
     Access, ApiResource, Compression, Cors, Guard, IdentityHeader, RequestMapping, RequestRules,
-    ResponseMapping, Scopes, Upstream, Use,
+    ResponseMapping, RouteLimits, Scopes, Upstream, Use,
 };
 use crate::diagnostic::Place;
 use crate::path::PathPattern;
@@ -54,6 +54,8 @@ pub struct Route {
     pub access: Access,
     /// The scopes that the caller must have; `None` for none.
     pub scopes: Option<Scopes>,
+    /// How much may pass.
+    pub limits: RouteLimits,
     /// Request headers that only the gateway writes, in the order written.
     pub identity_headers: Arc<[IdentityHeader]>,
     /// Checks, in order.

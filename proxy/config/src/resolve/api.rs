@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use super::checks::{self, Checked};
+use super::limits::{Ladder, Throttles};
 use super::names::Names;
 use super::plugin_use::PluginUses;
 use super::schemas::Schemas;
@@ -66,12 +67,14 @@ pub(super) struct Inherited {
     pub(super) body_limit: u64,
     pub(super) cors: Option<Arc<Cors>>,
     pub(super) compression: Option<Arc<Compression>>,
+    pub(super) ladder: Ladder,
 }
 
 pub(super) fn apis(
     document: &Document,
     upstreams: &Names<Arc<Upstream>>,
     plugins: &mut PluginUses,
+    throttles: &mut Throttles,
     resolver: &mut Resolver<'_>,
 ) -> Vec<Api> {
     check_names("an api", &document.apis, resolver);
@@ -83,8 +86,8 @@ pub(super) fn apis(
     for entry in &document.apis.entries {
         let Some(written) = &entry.value else { continue };
         let mut schemas = Schemas::new(&entry.name, &written.json);
-        let mut known = Known { upstreams, plugins, schemas: &mut schemas };
-        let inherited = inherited(written, &top, &mut known, resolver);
+        let mut known = Known { upstreams, plugins, schemas: &mut schemas, throttles };
+        let inherited = inherited((&entry.name, written), &top, &mut known, resolver);
         let described = openapi::operations((&entry.name, written), &mut known, resolver);
         let mut routes = Vec::new();
         for entry in &written.routes.entries {
@@ -126,15 +129,16 @@ pub(super) struct Known<'k, 'd> {
     pub(super) upstreams: &'k Names<Arc<Upstream>>,
     pub(super) plugins: &'k mut PluginUses,
     pub(super) schemas: &'k mut Schemas<'d>,
+    pub(super) throttles: &'k mut Throttles,
 }
 
 fn inherited(
-    written: &document::Api,
+    (name, written): (&str, &document::Api),
     top: &Choice<Access>,
     known: &mut Known<'_, '_>,
     resolver: &mut Resolver<'_>,
 ) -> Inherited {
-    let Known { upstreams, plugins, schemas } = known;
+    let Known { upstreams, plugins, schemas, throttles } = known;
     let checked = checks::checks(written.validate.as_ref(), schemas, plugins, resolver);
     let upstream = upstream(written.upstream.as_ref(), upstreams, resolver);
     let own = access(written.authorizer.as_ref(), plugins, resolver);
@@ -166,6 +170,7 @@ fn inherited(
             .compression
             .as_ref()
             .map(|written| compression::compression(written, resolver)),
+        ladder: throttles.of_api(name, written, resolver),
     }
 }
 

@@ -52,11 +52,12 @@ pub(super) fn route(
     known: &mut Known<'_, '_>,
     resolver: &mut Resolver<'_>,
 ) -> Option<Route> {
-    let Known { upstreams, plugins, schemas } = known;
+    let Known { upstreams, plugins, schemas, throttles } = known;
     let matches = matches(&entry.name, &entry.place, &inherited.base_path, resolver);
     let written = entry.value.as_ref()?;
     let access = access((entry, described), written, inherited, plugins, resolver);
     let scopes = scopes((entry, described), written, (inherited, access.as_ref()), resolver);
+    let limits = throttles.of_route(entry, (written, access.as_ref()), &inherited.ladder, resolver);
     let identity_headers = written.identity_headers.as_ref();
     let identity_headers = identity_headers.map(|written| identity::headers(written, resolver));
     let checked = checks::checks(written.validate.as_ref(), schemas, plugins, resolver);
@@ -87,6 +88,7 @@ pub(super) fn route(
         matches: matches?,
         access: access?,
         scopes,
+        limits,
         identity_headers: identity_headers
             .unwrap_or_else(|| Arc::clone(&inherited.identity_headers)),
         validators: checked.validators,

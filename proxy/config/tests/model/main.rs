@@ -34,6 +34,7 @@ impl Surroundings for Variables {
     }
 }
 
+mod limits;
 mod messages;
 
 #[cfg(test)]

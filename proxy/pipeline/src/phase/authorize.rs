@@ -6,11 +6,13 @@ use http::{HeaderName, HeaderValue};
 use portcullis_config::Access;
 
 use crate::incoming::Incoming;
+use crate::limits::Limits;
 use crate::phase::authorization::{Asking, Denied, Granted};
 use crate::phase::guard::Guarded;
+use crate::phase::limit::{check_failures, note_failure};
 use crate::phase::route::Routed;
 use crate::phase::scopes;
-use crate::plugins::{Identity, Plugins};
+use crate::plugins::{Denial, Identity, Plugins};
 use crate::policy;
 use crate::record::Record;
 use crate::rejection::Rejection;
@@ -35,8 +37,13 @@ impl Authorized {
         Subject { identity: self.identity.as_deref(), ..self.routed.subject() }
     }
 
+    /// Adds headers for the response to those of the authorizer.
+    pub(crate) fn add_response_headers(&mut self, headers: Vec<(HeaderName, HeaderValue)>) {
+        self.response_headers.extend(headers);
+    }
+
     /// The request, its caller (none only on a route that the configuration opened
-    /// on purpose) and the headers that the authorizer wants on the response.
+    /// on purpose) and the headers for the response.
     pub(crate) fn into_parts(
         self,
     ) -> (Routed, Option<Arc<Identity>>, Vec<(HeaderName, HeaderValue)>) {
@@ -49,7 +56,7 @@ impl Authorized {
 /// Fails closed: an authorizer that faults has not allowed the request.
 pub(crate) async fn authorize<I: Incoming>(
     guarded: Guarded,
-    plugins: &impl Plugins,
+    (plugins, limits): (&impl Plugins, &impl Limits),
     incoming: &mut I,
     record: &mut Record,
 ) -> Result<Authorized, Rejection> {
@@ -62,6 +69,7 @@ pub(crate) async fn authorize<I: Incoming>(
         }
         Access::By(authorization) => authorization,
     };
+    check_failures(routed.subject(), limits, incoming, record).await?;
     let mut asking = Asking { routed: &routed, plugins, incoming };
     let grant = match asking.ask(authorization, None).await? {
         Ok(Granted { grant, by }) => {
@@ -70,6 +78,9 @@ pub(crate) async fn authorize<I: Incoming>(
         }
         Err(Denied { denial, by }) => {
             record.authorizers.extend(by);
+            if !matches!(denial, Denial::Respond(_)) {
+                note_failure(routed.subject(), limits, incoming).await;
+            }
             return Err(Rejection::Denied(denial));
         }
     };

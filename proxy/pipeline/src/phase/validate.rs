@@ -6,6 +6,7 @@ use crate::incoming::Incoming;
 use crate::phase::authorize::Authorized;
 use crate::phase::body::{self, BodyCheck};
 use crate::phase::hold::hold;
+use crate::phase::limit::Limited;
 use crate::phase::{parameters, skip_or_reject};
 use crate::plugins::{Call, Plugins, Violation};
 use crate::record::Record;
@@ -33,11 +34,12 @@ impl Validated {
 /// Asks everybody, so that the client learns all that is wrong at once: first the rules of
 /// parameters and media types, which need no body.
 pub(crate) async fn validate<I: Incoming>(
-    authorized: Authorized,
+    limited: Limited,
     plugins: &impl Plugins,
     incoming: &mut I,
     record: &mut Record,
 ) -> Result<Validated, Rejection> {
+    let authorized = limited.into_authorized();
     let route = authorized.routed().route();
     let mut violations = Vec::new();
     if !route.rules.parameters.is_empty() {

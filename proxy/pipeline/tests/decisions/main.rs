@@ -9,10 +9,13 @@ mod canonical;
 #[cfg(test)]
 mod composition;
 #[cfg(test)]
+mod counted;
+#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod identity_headers;
 #[cfg(test)]
+mod limit;
 mod mapping;
 #[cfg(test)]
 mod policies;

@@ -4,6 +4,7 @@ use portcullis_config::{ApiResource, Route};
 use portcullis_pipeline::{CacheUse, Grant, Pipeline, Value};
 use portcullis_policy::Policy;
 
+use crate::counted::{Counted, Tested};
 use crate::scripted::{Scripted, grant_to};
 use crate::sent::Sent;
 use crate::served::{admit, api, guarded, route};
@@ -11,13 +12,13 @@ use crate::served::{admit, api, guarded, route};
 const ACCOUNT: &str = "111122223333";
 
 /// An API `shop` with one route and this policy.
-fn with_policy(route: Route, document: Option<&str>, plugins: Scripted) -> Pipeline<Scripted> {
+fn with_policy(route: Route, document: Option<&str>, plugins: Scripted) -> Tested {
     let mut api = api("shop", &[], "", vec![route]);
     let mut resource = ApiResource::of("shop", ACCOUNT, "local");
     resource.policy = document
         .map(|document| Arc::new(Policy::parse_of_resource(document, &resource.arn).unwrap()));
     api.resource = Arc::new(resource);
-    Pipeline::new(vec![api], plugins)
+    Pipeline::new(vec![api], plugins, Counted::default())
 }
 
 fn statement(effect: &str, principal: &str, resource: &str, condition: &str) -> String {
@@ -43,7 +44,7 @@ fn text(text: &str) -> Value {
     Value::Text(text.into())
 }
 
-async fn outcome(pipeline: &Pipeline<Scripted>) -> Option<(u16, &'static str)> {
+async fn outcome(pipeline: &Tested) -> Option<(u16, &'static str)> {
     let sent = Sent::new("POST", "/orders/7").header("user-agent", "curl/8");
     let outcome = admit(pipeline, sent).await;
     outcome.admitted.is_err().then(|| outcome.refusal())

@@ -2,6 +2,7 @@ use http::Method;
 use portcullis_config::{Api, Integration, PathRewrite};
 use portcullis_pipeline::{CanonicalPath, NotFound, RouteTable};
 
+use crate::counted::Counted;
 use crate::scripted::Scripted;
 use crate::sent::Sent;
 use crate::served::{admit, api, pipeline, route};
@@ -153,7 +154,8 @@ fn routes_are_printed_by_api_path_and_method() {
 async fn the_port_and_a_final_dot_of_the_host_choose_nothing() {
     let apis = || vec![simple("exact", &["api.test"], &["GET /a"])];
     for host in ["api.test", "API.TEST:8443", "api.test.", "api.test.:80"] {
-        let pipeline = portcullis_pipeline::Pipeline::new(apis(), Scripted::default());
+        let pipeline =
+            portcullis_pipeline::Pipeline::new(apis(), Scripted::default(), Counted::default());
 
         let outcome = admit(&pipeline, Sent::bare("GET", "/a").header("host", host)).await;
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use portcullis_config::{
     Access, Api, ApiResource, Authorization, Balance, HostPattern, HostRewrite, Integration,
-    PathPattern, PathRewrite, Place, PluginUseId, Route, RouteMatch, Timeouts, Upstream,
-    UpstreamProtocol, Use,
+    PathPattern, PathRewrite, Place, PluginUseId, Route, RouteLimits, RouteMatch, Timeouts,
+    Upstream, UpstreamProtocol, Use,
 };
 use portcullis_pipeline::{Admitted, Answer, Decision, Forward, Pipeline, Record, Rejection};
 
+use crate::counted::{Counted, Tested};
 use crate::scripted::Scripted;
 use crate::sent::{Sent, arrival};
 
@@ -29,6 +30,7 @@ pub(crate) fn route(key: &str) -> Route {
         matches,
         access: Access::Open,
         scopes: None,
+        limits: RouteLimits::default(),
         identity_headers: Arc::from([]),
         validators: Vec::new(),
         rules: Arc::default(),
@@ -69,8 +71,8 @@ pub(crate) fn api(name: &str, hosts: &[&str], base_path: &str, routes: Vec<Route
     }
 }
 
-pub(crate) fn pipeline(route: Route, plugins: Scripted) -> Pipeline<Scripted> {
-    Pipeline::new(vec![api("shop", &[], "", vec![route])], plugins)
+pub(crate) fn pipeline(route: Route, plugins: Scripted) -> Tested {
+    Pipeline::new(vec![api("shop", &[], "", vec![route])], plugins, Counted::default())
 }
 
 /// What became of a request, and what it left.
@@ -80,7 +82,7 @@ pub(crate) struct Outcome {
     pub(crate) record: Record,
 }
 
-pub(crate) async fn admit(pipeline: &Pipeline<Scripted>, mut sent: Sent) -> Outcome {
+pub(crate) async fn admit(pipeline: &Tested, mut sent: Sent) -> Outcome {
     let mut record = Record::default();
     let admitted = pipeline.admit(arrival(), &mut sent, &mut record).await;
     Outcome { admitted, record }

@@ -196,6 +196,7 @@ impl Explained<'_> {
             policy.print();
         }
         let lists = [
+            ("limit    ", &shown.limits),
             ("validate ", &shown.rules),
             ("validate ", &shown.validators),
             ("transform", &shown.request),
@@ -207,6 +208,9 @@ impl Explained<'_> {
             for name in names {
                 println!("{phase}  {name}");
             }
+        }
+        if !shown.limits.is_empty() && shown.cost != 1 {
+            println!("cost       {}", shown.cost);
         }
         println!("integrate  {}", shown.answered_by);
     }

@@ -98,6 +98,8 @@ struct DecisionPart {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     guard: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    throttled_by: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     skipped: Vec<String>,
 }
 
@@ -140,6 +142,7 @@ impl Line {
                 reason: decision.as_ref().and_then(|decision| decision.reason.clone()),
                 detail: decision.map(|decision| decision.detail),
                 guard: guard.collect(),
+                throttled_by: record.throttled_by.clone(),
                 skipped: skipped.collect(),
             },
         }

@@ -43,6 +43,13 @@ struct CodeLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ThrottledLabels {
+    api: String,
+    route: String,
+    policy: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FaultLabels {
     plugin: String,
     fault: &'static str,
@@ -107,6 +114,7 @@ pub(super) struct Metrics {
     pub(super) exchanges: Gauge<i64, AtomicI64>,
     rejections: Family<CodeLabel, Counter>,
     guard_matches: Family<RuleLabels, Counter>,
+    throttled: Family<ThrottledLabels, Counter>,
     skipped_faults: Family<FaultLabels, Counter>,
     connection_faults: Family<ConnectionFaultLabel, Counter>,
     reloads: Family<ReloadLabel, Counter>,
@@ -129,6 +137,7 @@ impl Metrics {
             exchanges: Gauge::default(),
             rejections: Family::default(),
             guard_matches: Family::default(),
+            throttled: Family::default(),
             skipped_faults: Family::default(),
             connection_faults: Family::default(),
             reloads: Family::default(),
@@ -158,6 +167,8 @@ impl Metrics {
         );
         let help = "Requests that rules of guards found";
         registry.register("guard_matches", help, self.guard_matches.clone());
+        let help = "Requests refused because of a limit";
+        registry.register("throttled", help, self.throttled.clone());
         let help = "Plugin faults skipped by policy";
         registry.register("skipped_plugin_faults", help, self.skipped_faults.clone());
         let help = "Connections that ended before a request was seen";
@@ -188,6 +199,15 @@ impl Metrics {
     pub(super) fn count_guard_match(&self, api: &str, rule: &str, mode: &'static str) {
         let labels = RuleLabels { api: api.to_owned(), rule: rule.to_owned(), mode };
         self.guard_matches.get_or_create(&labels).inc();
+    }
+
+    pub(super) fn count_throttled(&self, api: &str, route: &str, policy: &str) {
+        let labels = ThrottledLabels {
+            api: api.to_owned(),
+            route: route.to_owned(),
+            policy: policy.to_owned(),
+        };
+        self.throttled.get_or_create(&labels).inc();
     }
 
     pub(super) fn count_skipped_fault(&self, plugin: &str, fault: &'static str) {

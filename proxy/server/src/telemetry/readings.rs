@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use portcullis_limits::LimitReading;
 use portcullis_plugin_host::{IssuerReading, UseReading};
 use portcullis_state::StoreReading;
 use prometheus_client::collector::Collector;
@@ -19,6 +20,7 @@ pub(super) struct Readings {
     endpoints: Vec<EndpointHealth>,
     plugins: Vec<UseReading>,
     issuers: Vec<IssuerReading>,
+    limits: Vec<LimitReading>,
     held_bytes: u64,
     credentials: Option<StoreReading>,
 }
@@ -31,9 +33,10 @@ impl Readings {
         credentials: Option<StoreReading>,
     ) -> Self {
         let endpoints = current.upstreams.health();
+        let limits = current.pipeline.limits().readings();
         let plugins = current.pipeline.plugins();
         let (issuers, plugins) = (plugins.issuer_readings(), plugins.readings());
-        Self { endpoints, plugins, issuers, held_bytes, credentials }
+        Self { endpoints, plugins, issuers, limits, held_bytes, credentials }
     }
 }
 
@@ -47,6 +50,7 @@ impl Collector for Readings {
         self.encode_plugin_answers(&mut encoder)?;
         self.encode_plugin_durations(&mut encoder)?;
         self.encode_plugin_instances(&mut encoder)?;
+        self.encode_limits(&mut encoder)?;
         self.encode_issuers(&mut encoder)
     }
 }
@@ -193,6 +197,20 @@ impl Readings {
 }
 
 impl Readings {
+    fn encode_limits(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let head = ("limit_keys", "Keys of a limit of which something is held");
+        let mut keys = family(encoder, head, MetricType::Gauge)?;
+        for limit in &self.limits {
+            gauge(&mut keys, &limit_labels(limit), limit.keys as u64)?;
+        }
+        let head = ("limit_keys_crowded", "How often a key of a limit had to share its count");
+        let mut crowded = family(encoder, head, MetricType::Counter)?;
+        for limit in &self.limits {
+            counter(&mut crowded, &limit_labels(limit), limit.crowded)?;
+        }
+        Ok(())
+    }
+
     fn encode_issuers(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let head = ("issuer_keys", "Keys of an issuer that can be used");
         let mut keys = family(encoder, head, MetricType::Gauge)?;
@@ -249,6 +267,10 @@ fn counter(
 
 fn labels<'a>(endpoint: &'a EndpointHealth, address: &'a str) -> [Label<'a>; 3] {
     [("upstream", &endpoint.upstream), ("endpoint", &endpoint.endpoint), ("address", address)]
+}
+
+fn limit_labels(limit: &LimitReading) -> [Label<'_>; 2] {
+    [("scope", &limit.scope), ("policy", &limit.name)]
 }
 
 fn address(endpoint: &EndpointHealth) -> String {

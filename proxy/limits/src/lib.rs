@@ -1,0 +1,36 @@
+//! How much may pass: limits, and what has been taken of them.
+//!
+//! ```text
+//! Limiter ── one Spec each ──▶ Held ── no key ──▶ one atomic word
+//!    │                               └─ a key ───▶ Table: groups of few slots, a lock each
+//!    └─ take([Charge]): all are checked, then all are charged, or none
+//! ```
+//!
+//! Everything is counted in whole numbers: a limit never admits more than it says, and a
+//! caller that keeps to it is never refused. Time is an argument ([`Now`]); this crate
+//! reads no clock, does no I/O and knows nothing of requests.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `rate`, `bucket` | so many in so long; the token bucket |
+//! | `policy` | what a limit is, and one step of it |
+//! | `table` | what is held of each key, within bounds |
+//! | `limiter` | all limits of a configuration; charging them together |
+
+mod bucket;
+mod limiter;
+mod policy;
+mod rate;
+mod table;
+
+pub use bucket::{BucketProblem, TokenBucket};
+pub use limiter::{Charge, Exceeded, LimitReading, Limiter, Permit, Short, Taken};
+pub use policy::{Keyed, Policy, Spec, Standing};
+pub use rate::{Rate, RateProblem};
+
+/// A moment, as the caller's clocks tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now {
+    /// Nanoseconds since some moment before the first call; never goes back.
+    pub ns: u64,
+}

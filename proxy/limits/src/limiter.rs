@@ -1,0 +1,271 @@
+//! All limits of a configuration, and charging several of them together.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::Now;
+use crate::policy::{Keyed, Policy, Spec, Standing, Word};
+use crate::table::{Seat, Table};
+
+/// The limits of a configuration and what has been taken of them.
+#[derive(Debug, Default)]
+pub struct Limiter {
+    limits: Vec<Arc<Held>>,
+}
+
+/// One limit and what has been taken of it.
+struct Held {
+    spec: Spec,
+    /// Keys that the table is made for.
+    keys: usize,
+    words: Words,
+}
+
+enum Words {
+    One(AtomicU64),
+    /// Made when the first key comes: few routes of many may have callers.
+    Each(OnceLock<Box<Table>>),
+}
+
+/// What somebody wants of a limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Charge<'a> {
+    /// The limit, by its place among the specs.
+    pub limit: usize,
+    /// Whose share; ignored where everybody shares the limit.
+    pub key: &'a [u8],
+    /// How much.
+    pub cost: u64,
+}
+
+/// All that was wanted was there.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// How each limit stands now, in the order of the charges.
+    pub standings: Vec<Standing>,
+    /// What stays taken until it is dropped: places in flight.
+    pub permits: Vec<Permit>,
+}
+
+/// Some limit had not enough; nothing was taken of any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exceeded {
+    /// How each limit stands, in the order of the charges.
+    pub standings: Vec<Standing>,
+    /// Those that had not enough, in the same order; at least one.
+    pub short: Vec<Short>,
+}
+
+/// A limit that had not enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Short {
+    /// The index of the charge.
+    pub charge: usize,
+    /// Until it would have, in nanoseconds; `None` where time alone does not help.
+    pub wait_ns: Option<u64>,
+}
+
+/// A place in flight, free again when this is dropped.
+#[derive(Debug)]
+pub struct Permit(Receipt);
+
+/// What was taken, so that it can be given back.
+struct Receipt {
+    held: Arc<Held>,
+    seat: Seat,
+    after: Word,
+    cost: u64,
+}
+
+/// What is held of a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitReading {
+    /// Where the limit stands.
+    pub scope: String,
+    /// Its name.
+    pub name: String,
+    /// Keys of which something is held.
+    pub keys: usize,
+    /// How often a key found no room of its own.
+    pub crowded: u64,
+}
+
+impl Limiter {
+    /// The limits of a configuration, each with room for this many keys. What was taken of
+    /// equal limits of the one before stays taken.
+    pub fn new(specs: &[Spec], keys: usize, previous: Option<&Self>) -> Self {
+        let limits = specs.iter().map(|spec| {
+            let known = previous.and_then(|previous| previous.find(spec, keys));
+            known.unwrap_or_else(|| Arc::new(Held::new(spec.clone(), keys)))
+        });
+        Self { limits: limits.collect() }
+    }
+
+    /// Checks every charge, then takes all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where a limit has not enough.
+    pub fn take(&self, charges: &[Charge<'_>], now: Now) -> Result<Taken, Exceeded> {
+        if charges.len() > 1 {
+            self.check(charges, now)?;
+        }
+        let mut receipts: Vec<Receipt> = Vec::with_capacity(charges.len());
+        let mut standings = Vec::with_capacity(charges.len());
+        for (index, charge) in charges.iter().enumerate() {
+            let Some(held) = self.limits.get(charge.limit) else { continue };
+            match held.take(charge, now) {
+                Ok((receipt, standing)) => {
+                    receipts.push(receipt);
+                    standings.push(standing);
+                }
+                Err(short) => {
+                    // Somebody was quicker since the check.
+                    receipts.iter().rev().for_each(|receipt| receipt.give_back(now));
+                    let short = vec![Short { charge: index, wait_ns: short }];
+                    return Err(Exceeded { standings: self.standings(charges, now), short });
+                }
+            }
+        }
+        let in_flight = |receipt: &Receipt| matches!(receipt.held.spec.policy, Policy::InFlight(_));
+        let permits = receipts.into_iter().filter(in_flight).map(Permit).collect();
+        Ok(Taken { standings, permits })
+    }
+
+    /// Checks every charge and takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where a limit has not enough.
+    pub fn check(&self, charges: &[Charge<'_>], now: Now) -> Result<(), Exceeded> {
+        let mut short = Vec::new();
+        for (index, charge) in charges.iter().enumerate() {
+            let Some(held) = self.limits.get(charge.limit) else { continue };
+            let policy = &held.spec.policy;
+            if let Err(empty) = policy.take(held.word(charge.key, now), charge.cost, now) {
+                short.push(Short { charge: index, wait_ns: empty.wait_ns });
+            }
+        }
+        if short.is_empty() {
+            return Ok(());
+        }
+        Err(Exceeded { standings: self.standings(charges, now), short })
+    }
+
+    /// What is held of each limit that has keys.
+    pub fn readings(&self) -> Vec<LimitReading> {
+        let keyed = self.limits.iter().filter_map(|held| match &held.words {
+            Words::One(_) => None,
+            Words::Each(table) => Some(LimitReading {
+                scope: held.spec.scope.clone(),
+                name: held.spec.name.clone(),
+                keys: table.get().map_or(0, |table| table.held()),
+                crowded: table.get().map_or(0, |table| table.crowded()),
+            }),
+        });
+        keyed.collect()
+    }
+
+    fn standings(&self, charges: &[Charge<'_>], now: Now) -> Vec<Standing> {
+        let known =
+            charges.iter().filter_map(|charge| Some((self.limits.get(charge.limit)?, charge)));
+        let standing = |(held, charge): (&Arc<Held>, &Charge<'_>)| {
+            held.spec.policy.standing(held.word(charge.key, now), now)
+        };
+        known.map(standing).collect()
+    }
+
+    fn find(&self, spec: &Spec, keys: usize) -> Option<Arc<Held>> {
+        self.limits.iter().find(|held| held.spec == *spec && held.keys == keys).cloned()
+    }
+}
+
+impl Held {
+    fn new(spec: Spec, keys: usize) -> Self {
+        let words = match spec.keyed {
+            Keyed::Shared => Words::One(AtomicU64::new(0)),
+            Keyed::PerKey(_) => Words::Each(OnceLock::new()),
+        };
+        Self { spec, keys, words }
+    }
+
+    /// The word of a key as it is.
+    fn word(&self, key: &[u8], now: Now) -> Word {
+        match &self.words {
+            Words::One(word) => word.load(Ordering::Relaxed),
+            Words::Each(table) => {
+                let policy = &self.spec.policy;
+                table.get().map_or(0, |table| table.with(key, (policy, now), |word, _| *word).1)
+            }
+        }
+    }
+
+    /// Takes; an error is how long to wait.
+    fn take(
+        self: &Arc<Self>,
+        charge: &Charge<'_>,
+        now: Now,
+    ) -> Result<(Receipt, Standing), Option<u64>> {
+        let policy = &self.spec.policy;
+        let cost = charge.cost;
+        let (seat, taken) = match &self.words {
+            Words::One(word) => {
+                let step = |word| policy.take(word, cost, now).ok();
+                let before = word.try_update(Ordering::Relaxed, Ordering::Relaxed, step);
+                // What it was decides: taking is a function of it.
+                let before = before.unwrap_or_else(|refused| refused);
+                (Seat::Only, policy.take(before, cost, now))
+            }
+            Words::Each(table) => {
+                let table = table.get_or_init(|| Box::new(Table::new(self.keys)));
+                table.with(charge.key, (policy, now), |word, now| {
+                    let after = policy.take(*word, cost, now)?;
+                    *word = after;
+                    Ok(after)
+                })
+            }
+        };
+        let after = taken.map_err(|empty| empty.wait_ns)?;
+        let receipt = Receipt { held: Arc::clone(self), seat, after, cost };
+        Ok((receipt, policy.standing(after, now)))
+    }
+}
+
+impl Receipt {
+    fn give_back(&self, now: Now) {
+        let policy = &self.held.spec.policy;
+        let step = |word: Word| policy.give_back(word, (self.after, self.cost), now);
+        match &self.held.words {
+            Words::One(word) => {
+                // Always `Some`, so it always succeeds.
+                let _before =
+                    word.try_update(Ordering::Relaxed, Ordering::Relaxed, |word| Some(step(word)));
+            }
+            Words::Each(table) => {
+                if let Some(table) = table.get() {
+                    table.with_seat(self.seat, |word| *word = step(*word));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        // A place in flight is given back whole, whenever it is.
+        self.0.give_back(Now { ns: 0 });
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("spec", &self.spec).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt").field("limit", &self.held.spec.name).finish_non_exhaustive()
+    }
+}

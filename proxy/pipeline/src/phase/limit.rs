@@ -1,0 +1,150 @@
+//! Asks whether there is room for a request within the limits of its route.
+//!
+//! ```text
+//! own share first:  route ▸ api ▸ gateway, each per key
+//! then for all:     route ▸ api ▸ gateway
+//! ```
+//!
+//! All of them are checked before any is charged, so a refused request takes nothing.
+
+use portcullis_config::{Limit, LimitFields, RouteLimits};
+use portcullis_limits::{Charge, Exceeded, Policy, Standing};
+
+use crate::incoming::Incoming;
+use crate::limits::{Limits, ThrottleKind, Throttled};
+use crate::phase::authorize::Authorized;
+use crate::phase::limit::key::Keys;
+use crate::record::Record;
+use crate::rejection::Rejection;
+use crate::view::{Subject, View};
+
+mod fields;
+mod key;
+
+/// A request that has been counted.
+#[derive(Debug)]
+pub(crate) struct Limited {
+    authorized: Authorized,
+}
+
+impl Limited {
+    /// The request and its caller.
+    pub(crate) fn into_authorized(self) -> Authorized {
+        self.authorized
+    }
+}
+
+/// Charges a request to every limit of its route, or refuses it.
+pub(crate) async fn limit(
+    mut authorized: Authorized,
+    limits: &impl Limits,
+    incoming: &mut impl Incoming,
+    record: &mut Record,
+) -> Result<Limited, Rejection> {
+    let route = &authorized.routed().route().limits;
+    if route.ladder.is_empty() {
+        return Ok(Limited { authorized });
+    }
+    let parts = authorized.subject().as_received(incoming);
+    let keys = Keys::of(&route.ladder, View::of(&parts), route.ipv6_prefix);
+    let charges = charges(route, &keys);
+    match limits.take(&charges).await {
+        Ok(taken) => {
+            record.permits.extend(taken.permits);
+            if route.fields == LimitFields::Always {
+                let fields = fields::fields(&route.ladder, &taken.standings);
+                authorized.add_response_headers(fields);
+            }
+            Ok(Limited { authorized })
+        }
+        Err(exceeded) => Err(refusal(route, &exceeded, record)),
+    }
+}
+
+/// Refuses an address that has caused too many refusals of authorizers.
+pub(crate) async fn check_failures(
+    subject: Subject<'_>,
+    limits: &impl Limits,
+    incoming: &mut impl Incoming,
+    record: &mut Record,
+) -> Result<(), Rejection> {
+    let route = &subject.route.route.limits;
+    let Some(limit) = &route.failed_authorizations else { return Ok(()) };
+    let parts = subject.as_received(incoming);
+    let keys = Keys::of(std::slice::from_ref(limit), View::of(&parts), route.ipv6_prefix);
+    let charge = Charge { limit: limit.index, key: keys.get(0), cost: 1 };
+    let Err(exceeded) = limits.check(&[charge]).await else { return Ok(()) };
+    let limits = vec![limit.spec.name.clone()];
+    record.throttled_by.clone_from(&limits);
+    Err(Rejection::Throttled(Throttled {
+        kind: ThrottleKind::FailedAuthorizations,
+        limits,
+        retry_after_s: retry_after(&exceeded),
+        fields: Vec::new(),
+    }))
+}
+
+/// Counts a refusal of an authorizer to its address.
+pub(crate) async fn note_failure(
+    subject: Subject<'_>,
+    limits: &impl Limits,
+    incoming: &mut impl Incoming,
+) {
+    let route = &subject.route.route.limits;
+    let Some(limit) = &route.failed_authorizations else { return };
+    let parts = subject.as_received(incoming);
+    let keys = Keys::of(std::slice::from_ref(limit), View::of(&parts), route.ipv6_prefix);
+    let charge = Charge { limit: limit.index, key: keys.get(0), cost: 1 };
+    // Where others of the same address were quicker, there is nothing left to take.
+    let _spent = limits.take(&[charge]).await;
+}
+
+fn charges<'a>(route: &RouteLimits, keys: &'a Keys) -> Vec<Charge<'a>> {
+    let charge = |(at, limit): (usize, &std::sync::Arc<Limit>)| Charge {
+        limit: limit.index,
+        key: keys.get(at),
+        cost: match limit.spec.policy {
+            Policy::Bucket(_) => route.cost,
+            Policy::InFlight(_) => 1,
+        },
+    };
+    route.ladder.iter().enumerate().map(charge).collect()
+}
+
+fn refusal(route: &RouteLimits, exceeded: &Exceeded, record: &mut Record) -> Rejection {
+    let short: Vec<&Limit> = exceeded
+        .short
+        .iter()
+        .filter_map(|short| route.ladder.get(short.charge).map(AsRef::as_ref))
+        .collect();
+    let kind = match short.first().map(|limit| limit.spec.policy) {
+        Some(Policy::InFlight(_)) => ThrottleKind::InFlight,
+        Some(Policy::Bucket(_)) | None => ThrottleKind::Rate,
+    };
+    let limits: Vec<String> = short.iter().map(|limit| limit.spec.name.clone()).collect();
+    record.throttled_by.clone_from(&limits);
+    let fields = match route.fields {
+        LimitFields::Refusals | LimitFields::Always => {
+            fields::fields(&route.ladder, &standings(exceeded))
+        }
+        LimitFields::Never => Vec::new(),
+    };
+    Rejection::Throttled(Throttled { kind, limits, retry_after_s: retry_after(exceeded), fields })
+}
+
+/// How the limits stand, where those that refuse have nothing and say when they will.
+fn standings(exceeded: &Exceeded) -> Vec<Standing> {
+    let mut standings = exceeded.standings.clone();
+    for short in &exceeded.short {
+        if let Some(standing) = standings.get_mut(short.charge) {
+            *standing = Standing { remaining: 0, wait_ns: short.wait_ns };
+        }
+    }
+    standings
+}
+
+/// Seconds until all of those that refuse would have enough.
+fn retry_after(exceeded: &Exceeded) -> u64 {
+    let longest = exceeded.short.iter().filter_map(|short| short.wait_ns).max();
+    longest.unwrap_or_default().div_ceil(1_000_000_000).max(1)
+}
