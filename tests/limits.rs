@@ -3,7 +3,7 @@
 use std::sync::mpsc::channel;
 use std::sync::{Barrier, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis_tests::{Gateway, Site, Upstream, eventually};
 
@@ -59,6 +59,39 @@ fn exactly_the_burst_passes_however_many_come_at_once() {
     assert_eq!(passed, 50, "over two listeners");
     assert_eq!(upstream.seen().len(), 50);
     assert_eq!(gateway.metric("portcullis_throttled_total", &[("policy", "route")]), 110.0);
+}
+
+#[test]
+fn over_time_the_rate_passes_and_not_more() {
+    let upstream = Upstream::start();
+    let gateway = start(
+        &upstream,
+        r#"
+        [apis.shop]
+        upstream = "orders"
+        routes."GET /" = { throttle = { rate = 100, burst = 100 } }
+        "#,
+    );
+    let mut client = gateway.connect();
+    let mut ask = || client.request("GET", "/", &[], b"").status;
+    let before = Instant::now();
+    assert_eq!(ask(), 200);
+    let after = Instant::now();
+    let (mut passed, mut least) = (1.0, 0.0);
+
+    while after.elapsed() < Duration::from_secs(2) {
+        let asked = after.elapsed().as_secs_f64();
+        match ask() {
+            200 => passed += 1.0,
+            // The bucket had less than one, and was never full since it began to empty.
+            429 => least = 100.0 + 100.0 * asked - 1.0,
+            other => panic!("{other}"),
+        }
+        assert!(passed <= 100.0 + 100.0 * before.elapsed().as_secs_f64(), "{passed}");
+        assert!(passed >= least, "{passed} of {least}");
+    }
+
+    assert!(least > 100.0, "the bucket was never empty");
 }
 
 #[test]
@@ -314,6 +347,94 @@ fn callers_have_their_own_share_and_guessing_ends_before_the_authorizer() {
     assert_eq!(own("bob-secret"), (429, "too-many-failed-authorizations".into()));
     assert_eq!(gateway.use_metric("portcullis_plugin_duration_seconds_count", "keys"), asked);
     assert_eq!(gateway.get("/open", &[]).status, 200);
+}
+
+#[test]
+fn everybody_has_the_share_that_the_key_gives_them() {
+    let upstream = Upstream::start();
+    let config = whole(
+        &upstream,
+        r#"
+        state = "state"
+        trusted_proxies = ["127.0.0.1"]
+        [authorizers.keys]
+        plugin = "api-key"
+        BUDGET
+        [apis.shop]
+        upstream = "orders"
+        authorizer = "keys"
+        [apis.shop.routes]
+        "GET /key" = { throttle = { rate = "NEVER", burst = 1, per = "usage-key" } }
+        "GET /principal" = { throttle = { rate = "NEVER", burst = 1, per = "principal" } }
+        "GET /claim" = { throttle = { rate = "NEVER", burst = 1, per = "identity:tenant" } }
+        "GET /header" = { authorizer = "none", throttle = { rate = "NEVER", burst = 1, per = "header:x-tenant" } }
+        "GET /address" = { authorizer = "none", throttle = { rate = "NEVER", burst = 1, per = "address" } }
+        "GET /path/{id}" = { authorizer = "none", throttle = { rate = "NEVER", burst = 1, per = "path:id" } }
+        "#,
+    );
+    let gateway = Site::new().start(&config.replace("BUDGET", crate::ROOMY));
+    let run = |arguments: &[&str]| {
+        let outcome = gateway.site().run(&[arguments, &["--json"]].concat());
+        serde_json::from_str::<serde_json::Value>(&outcome.stdout).expect("JSON")
+    };
+    let key_of =
+        |consumer: &str| run(&["key", "add", consumer])["key"].as_str().unwrap().to_owned();
+    for (consumer, tenant) in
+        [("alice", "tenant=red"), ("bob", "tenant=red"), ("carol", "tenant=blue")]
+    {
+        run(&["consumer", "add", consumer, "--attribute", tenant]);
+    }
+    let [alice, again, bob, carol] = ["alice", "alice", "bob", "carol"].map(key_of);
+    let known = |key: &str| gateway.get("/key", &[("x-api-key", key)]).status != 401;
+    for key in [&alice, &again, &bob, &carol] {
+        eventually("the key", || known(key).then_some(()));
+    }
+    let by = |target: &str, name: &str, values: &[&str]| -> Vec<u16> {
+        let status = |value: &&str| gateway.get(target, &[(name, *value)]).status;
+        values.iter().map(status).collect()
+    };
+
+    let keys = [&*alice, &again, &bob, &carol];
+    assert_eq!(by("/key", "x-api-key", &keys), [429; 4], "each has taken its own");
+    assert_eq!(by("/principal", "x-api-key", &keys), [200, 429, 200, 200]);
+    assert_eq!(by("/claim", "x-api-key", &keys), [200, 429, 429, 200]);
+    assert_eq!(by("/header", "x-tenant", &["a", "b", "a"]), [200, 200, 429]);
+    assert_eq!(by("/header", "x-other", &["a", "b"]), [200, 429], "without it all have one");
+    let addresses = ["192.0.2.1", "192.0.2.2", "192.0.2.1", "2001:db8::1", "2001:db8::2"];
+    assert_eq!(by("/address", "x-forwarded-for", &addresses), [200, 200, 429, 200, 429]);
+    assert_eq!(statuses(&gateway, "/path/1", 2), [200, 429]);
+    assert_eq!(statuses(&gateway, "/path/2", 2), [200, 429]);
+}
+
+#[test]
+fn preflights_take_nothing_and_pages_may_read_why_they_were_refused() {
+    let upstream = Upstream::start();
+    let gateway = start(
+        &upstream,
+        r#"
+        throttle = { rate = "NEVER", burst = 1 }
+        [apis.shop]
+        upstream = "orders"
+        cors = { origins = ["https://a.example"], expose = ["ratelimit", "ratelimit-policy", "retry-after"] }
+        routes."GET /" = {}
+        "#,
+    );
+    let origin = ("origin", "https://a.example");
+    let preflight = [origin, ("access-control-request-method", "GET")];
+    let ask = || gateway.request("OPTIONS", "/", &preflight, b"").status;
+
+    assert_eq!((0..3).map(|_| ask()).collect::<Vec<_>>(), [204; 3]);
+    assert_eq!(gateway.get("/", &[origin]).status, 200);
+    let refused = gateway.get("/", &[origin]);
+
+    assert_eq!(refused.verdict(), (429, "throttled".into()));
+    assert_eq!(refused.header("access-control-allow-origin"), Some(origin.1));
+    let exposed = refused.header("access-control-expose-headers").unwrap();
+    for name in ["ratelimit", "ratelimit-policy", "retry-after"] {
+        assert!(exposed.split(", ").any(|other| other == name), "{exposed}");
+        assert!(refused.header(name).is_some(), "{name}");
+    }
+    assert_eq!(ask(), 204, "with nothing left");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! ```text
 //! wrk ─▶ nginx | bare Pingora | Envoy | Portcullis ─▶ nginx   proxy, jwt, faults
 //! this process ─▶ Portcullis ─▶ nginx                         memory, start
-//! this process ─▶ RouteTable | PluginHost                     routes, plugin, jwt, sigv4, schema
+//! this process ─▶ RouteTable | Limiter | PluginHost           routes, limits, plugin, jwt, sigv4, schema
 //! ```
 //!
 //! Prints tables in Markdown; `README.md` says how to read them. Knows the gateway's
@@ -24,6 +24,7 @@ mod wrk;
 
 mod faults;
 mod jwt;
+mod limits;
 mod memory;
 mod plugin;
 mod proxy;
@@ -45,9 +46,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Measurement = fn(Effort) -> Result<()>;
 
 /// The measurements, in the order a whole run takes them.
-const MEASUREMENTS: [(&str, Measurement); 9] = [
+const MEASUREMENTS: [(&str, Measurement); 10] = [
     ("proxy", proxy::measure),
     ("routes", routes::measure),
+    ("limits", limits::measure),
     ("plugin", plugin::measure),
     ("jwt", jwt::measure),
     ("sigv4", sigv4::measure),

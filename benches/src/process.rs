@@ -35,6 +35,17 @@ impl Cpu {
     }
 }
 
+/// Bytes of memory that this process has resident.
+pub(crate) fn own_rss_bytes() -> Result<u64> {
+    rss_bytes(&fs::read_to_string("/proc/self/statm")?)
+}
+
+/// What `/proc/PID/statm` says is resident.
+fn rss_bytes(statm: &str) -> Result<u64> {
+    let pages: u64 = statm.split(' ').nth(1).context("/proc/PID/statm is short")?.parse()?;
+    Ok(pages * rustix::param::page_size() as u64)
+}
+
 impl Process {
     /// Starts a command.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
@@ -78,9 +89,7 @@ impl Process {
 
     /// Bytes of memory it has resident.
     pub(crate) fn rss_bytes(&self) -> Result<u64> {
-        let text = self.proc_file("statm")?;
-        let pages: u64 = text.split(' ').nth(1).context("/proc/PID/statm is short")?.parse()?;
-        Ok(pages * rustix::param::page_size() as u64)
+        rss_bytes(&self.proc_file("statm")?)
     }
 
     /// Stops it where it is, so that it does not disturb what is measured.

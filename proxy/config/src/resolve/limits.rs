@@ -7,9 +7,11 @@ use http::HeaderName;
 use portcullis_limits::{Keyed, Policy, Spec, TokenBucket};
 
 use super::Resolver;
+use super::mapping::Around;
 use crate::document::{self, Document, Text};
 use crate::gateway::{Access, Limit, LimitFields, LimitKey, Limits, RouteLimits};
 use crate::read::{Either, NamedEntry, Number, Rate, Written};
+use crate::suggest;
 
 /// Namespaces whose attributes may tell clients apart.
 const NAMESPACES: [&str; 6] = ["identity", "path", "tls", "client", "request", "route"];
@@ -67,6 +69,8 @@ struct Level<'d> {
     word: &'static str,
     throttle: Option<&'d document::Throttles>,
     concurrency: Option<&'d document::Concurrencies>,
+    /// The limits of wider levels, whose names are taken.
+    wider: Vec<Arc<Limit>>,
 }
 
 impl Throttles {
@@ -84,6 +88,7 @@ impl Throttles {
             word: "account",
             throttle: document.throttle.as_ref(),
             concurrency: document.concurrency.as_ref(),
+            wider: Vec::new(),
         };
         throttles.gateway = throttles.level(&level, resolver);
         throttles.failed_authorizations =
@@ -106,6 +111,7 @@ impl Throttles {
             word: "api",
             throttle: written.throttle.as_ref(),
             concurrency: written.concurrency.as_ref(),
+            wider: self.gateway.clone(),
         };
         Ladder {
             scope,
@@ -119,7 +125,7 @@ impl Throttles {
     pub(super) fn of_route(
         &mut self,
         entry: &NamedEntry<document::Route>,
-        (written, access): (&document::Route, Option<&Access>),
+        (written, around): (&document::Route, Around<'_>),
         api: &Ladder,
         resolver: &mut Resolver<'_>,
     ) -> RouteLimits {
@@ -128,13 +134,11 @@ impl Throttles {
             word: "route",
             throttle: written.throttle.as_ref(),
             concurrency: written.concurrency.as_ref(),
+            wider: api.limits.iter().chain(&self.gateway).cloned().collect(),
         };
-        let own = self.level(&level, resolver);
-        if access == Some(&Access::Open) {
-            check_open(&level, resolver);
-        }
-        let mut ladder: Vec<Arc<Limit>> = own;
-        ladder.extend(api.limits.iter().chain(&self.gateway).cloned());
+        let mut ladder = self.level(&level, resolver);
+        check_keys(&level, around, resolver);
+        ladder.extend(level.wider);
         // Stable: within each half the narrowest level stays first.
         ladder.sort_by_key(|limit| limit.per.is_none());
         let cost = written.cost.as_ref().map(|cost| u64::from(cost.value.0));
@@ -144,7 +148,7 @@ impl Throttles {
         RouteLimits {
             ladder,
             cost,
-            failed_authorizations: failed.filter(|_| access != Some(&Access::Open)),
+            failed_authorizations: failed.filter(|_| around.access != Some(&Access::Open)),
             fields: self.fields,
             ipv6_prefix: self.ipv6_prefix,
         }
@@ -156,7 +160,7 @@ impl Throttles {
     }
 
     fn level(&mut self, level: &Level<'_>, resolver: &mut Resolver<'_>) -> Vec<Arc<Limit>> {
-        let mut found: Vec<Arc<Limit>> = Vec::new();
+        let mut found = level.wider.clone();
         for written in one_or_many(level.throttle) {
             let per = written.per.as_ref().map(|text| (text, key(text, resolver)));
             let policy = bucket(&written.rate, written.burst.as_ref(), resolver);
@@ -174,7 +178,7 @@ impl Throttles {
             let policy = Policy::InFlight(written.limit.0.into());
             found.push(self.add(&level.scope, (name, policy), per));
         }
-        found
+        found.split_off(level.wider.len())
     }
 
     fn failed(
@@ -295,14 +299,24 @@ fn name(
     names.find(|name| !is_taken(name)).unwrap_or(first)
 }
 
-/// A route that nobody authorizes has no identity to go by.
-fn check_open(level: &Level<'_>, resolver: &mut Resolver<'_>) {
+/// A route that nobody authorizes has no identity to go by, and a path only what it names.
+fn check_keys(level: &Level<'_>, around: Around<'_>, resolver: &mut Resolver<'_>) {
     let throttles = one_or_many(level.throttle).iter().map(|written| written.per.as_ref());
     let concurrency = one_or_many(level.concurrency).iter().map(|written| written.per.as_ref());
     for text in throttles.chain(concurrency).flatten() {
         let is_identity = matches!(text.value.as_str(), "principal" | "usage-key")
             || text.value.starts_with("identity:");
-        if is_identity {
+        let parameter = text.value.strip_prefix("path:");
+        if let (Some(parameter), Some(known)) = (parameter, around.parameters)
+            && !parameter.ends_with('*')
+            && !known.iter().any(|name| name == parameter)
+        {
+            let message = format!("the route's path has no parameter `{parameter}`");
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let help = suggest::name(parameter, &known);
+            resolver.problem_with_help(&text.place, message, &help);
+        }
+        if is_identity && around.access == Some(&Access::Open) {
             let message = format!("the route is open, so nobody has `{}`", text.value);
             let help = "use `client` or `address`, which go by address here";
             resolver.problem_with_help(&text.place, message, help);

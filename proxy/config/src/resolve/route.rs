@@ -57,7 +57,9 @@ pub(super) fn route(
     let written = entry.value.as_ref()?;
     let access = access((entry, described), written, inherited, plugins, resolver);
     let scopes = scopes((entry, described), written, (inherited, access.as_ref()), resolver);
-    let limits = throttles.of_route(entry, (written, access.as_ref()), &inherited.ladder, resolver);
+    let parameters = matches.as_ref().map(parameters);
+    let around = mapping::Around { parameters: parameters.as_deref(), access: access.as_ref() };
+    let limits = throttles.of_route(entry, (written, around), &inherited.ladder, resolver);
     let identity_headers = written.identity_headers.as_ref();
     let identity_headers = identity_headers.map(|written| identity::headers(written, resolver));
     let checked = checks::checks(written.validate.as_ref(), schemas, plugins, resolver);
@@ -69,8 +71,6 @@ pub(super) fn route(
     let requests = api::uses(Role::RequestTransform, requests, plugins, resolver);
     let responses = written.response_transforms.as_ref();
     let responses = api::uses(Role::ResponseTransform, responses, plugins, resolver);
-    let parameters = matches.as_ref().map(parameters);
-    let around = mapping::Around { parameters: parameters.as_deref(), access: access.as_ref() };
     let request = written.request.as_ref().map(|own| mapping::request(own, around, resolver));
     let response = written.response.as_ref().map(|own| mapping::response(own, around, resolver));
     let prefix = matches.as_ref().map(|matches| literal_prefix(matches, &inherited.base_path));
