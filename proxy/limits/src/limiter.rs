@@ -68,11 +68,15 @@ pub struct Short {
 
 /// A place in flight, free again when this is dropped.
 #[derive(Debug)]
-pub struct Permit(Receipt);
-
-/// What was taken, so that it can be given back.
-struct Receipt {
+pub struct Permit {
     held: Arc<Held>,
+    receipt: Receipt,
+}
+
+/// What was taken of a limit, so that it can be given back. Does not hold the limit: counting
+/// who does would be one word that all threads write.
+#[derive(Debug, Clone, Copy)]
+struct Receipt {
     seat: Seat,
     after: Word,
     cost: u64,
@@ -111,26 +115,28 @@ impl Limiter {
         if charges.len() > 1 {
             self.check(charges, now)?;
         }
-        let mut receipts: Vec<Receipt> = Vec::with_capacity(charges.len());
+        let mut receipts: Vec<(&Arc<Held>, Receipt)> = Vec::with_capacity(charges.len());
         let mut standings = Vec::with_capacity(charges.len());
         for (index, charge) in charges.iter().enumerate() {
             let Some(held) = self.limits.get(charge.limit) else { continue };
             match held.take(charge, now) {
                 Ok((receipt, standing)) => {
-                    receipts.push(receipt);
+                    receipts.push((held, receipt));
                     standings.push(standing);
                 }
                 Err(short) => {
                     // Somebody was quicker since the check.
-                    receipts.iter().rev().for_each(|receipt| receipt.give_back(now));
+                    receipts.iter().rev().for_each(|(held, receipt)| held.give_back(*receipt, now));
                     let short = vec![Short { charge: index, wait_ns: short }];
                     return Err(Exceeded { standings: self.standings(charges, now), short });
                 }
             }
         }
-        let in_flight = |receipt: &Receipt| matches!(receipt.held.spec.policy, Policy::InFlight(_));
-        let permits = receipts.into_iter().filter(in_flight).map(Permit).collect();
-        Ok(Taken { standings, permits })
+        let permit = |(held, receipt): (&Arc<Held>, Receipt)| {
+            let in_flight = matches!(held.spec.policy, Policy::InFlight(_));
+            in_flight.then(|| Permit { held: Arc::clone(held), receipt })
+        };
+        Ok(Taken { standings, permits: receipts.into_iter().filter_map(permit).collect() })
     }
 
     /// Checks every charge and takes nothing.
@@ -202,11 +208,7 @@ impl Held {
     }
 
     /// Takes; an error is how long to wait.
-    fn take(
-        self: &Arc<Self>,
-        charge: &Charge<'_>,
-        now: Now,
-    ) -> Result<(Receipt, Standing), Option<u64>> {
+    fn take(&self, charge: &Charge<'_>, now: Now) -> Result<(Receipt, Standing), Option<u64>> {
         let policy = &self.spec.policy;
         let cost = charge.cost;
         let (seat, taken) = match &self.words {
@@ -227,16 +229,13 @@ impl Held {
             }
         };
         let after = taken.map_err(|empty| empty.wait_ns)?;
-        let receipt = Receipt { held: Arc::clone(self), seat, after, cost };
-        Ok((receipt, policy.standing(after, now)))
+        Ok((Receipt { seat, after, cost }, policy.standing(after, now)))
     }
-}
 
-impl Receipt {
-    fn give_back(&self, now: Now) {
-        let policy = &self.held.spec.policy;
-        let step = |word: Word| policy.give_back(word, (self.after, self.cost), now);
-        match &self.held.words {
+    fn give_back(&self, receipt: Receipt, now: Now) {
+        let policy = &self.spec.policy;
+        let step = |word: Word| policy.give_back(word, (receipt.after, receipt.cost), now);
+        match &self.words {
             Words::One(word) => {
                 // Always `Some`, so it always succeeds.
                 let _before =
@@ -244,7 +243,7 @@ impl Receipt {
             }
             Words::Each(table) => {
                 if let Some(table) = table.get() {
-                    table.with_seat(self.seat, |word| *word = step(*word));
+                    table.with_seat(receipt.seat, |word| *word = step(*word));
                 }
             }
         }
@@ -254,18 +253,12 @@ impl Receipt {
 impl Drop for Permit {
     fn drop(&mut self) {
         // A place in flight is given back whole, whenever it is.
-        self.0.give_back(Now { ns: 0 });
+        self.held.give_back(self.receipt, Now { ns: 0 });
     }
 }
 
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Held").field("spec", &self.spec).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Receipt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipt").field("limit", &self.held.spec.name).finish_non_exhaustive()
     }
 }
