@@ -215,8 +215,9 @@ fn race(keys: usize, rate: (u64, u64), burst: u64) -> (Vec<u64>, u64) {
                     let key = (thread + round) % keys;
                     let key_bytes = key.to_le_bytes();
                     let charges = [charge(0, &key_bytes, 1), charge(1, b"", 1)];
-                    if limiter.take(&charges, at(ns)).is_ok() {
-                        given[key].fetch_add(1, Ordering::Relaxed);
+                    let taken = limiter.take(&charges, at(ns)).is_ok();
+                    if let Some(given) = given.get(key) {
+                        given.fetch_add(u64::from(taken), Ordering::Relaxed);
                     }
                 }
             });

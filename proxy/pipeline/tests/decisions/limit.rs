@@ -140,7 +140,7 @@ async fn clients_are_told_apart_by_what_is_known_of_them() {
     };
     let pipeline = |per: LimitKey| {
         let limits = ladder(&[("own", Some(per), a_second(1))]);
-        limited(guarded(), limits, Scripted::default().authorizer(0, who.clone()))
+        limited(guarded(), limits, Scripted::default().authorizer(0, who))
     };
 
     let by_client = pipeline(LimitKey::Client);

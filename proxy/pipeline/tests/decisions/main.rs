@@ -16,6 +16,7 @@ mod fuzz;
 mod identity_headers;
 #[cfg(test)]
 mod limit;
+#[cfg(test)]
 mod mapping;
 #[cfg(test)]
 mod policies;
