@@ -205,6 +205,25 @@ fn a_wider_limit_that_refuses_leaves_the_narrower_ones_alone() {
 }
 
 #[test]
+fn a_request_takes_what_its_route_costs() {
+    let upstream = Upstream::start();
+    let gateway = start(
+        &upstream,
+        r#"
+        [apis.shop]
+        upstream = "orders"
+        cost = 3
+        throttle = { rate = "NEVER", burst = 8 }
+        routes."GET /report" = {}
+        routes."GET /item" = { cost = 1 }
+        "#,
+    );
+
+    assert_eq!(statuses(&gateway, "/report", 3), [200, 200, 429]);
+    assert_eq!(statuses(&gateway, "/item", 3), [200, 200, 429], "two were left");
+}
+
+#[test]
 fn a_reload_keeps_what_was_taken_where_the_limit_is_the_same() {
     let upstream = Upstream::start();
     let config = |a: u32, marker: u32| {
