@@ -74,6 +74,7 @@ fn either_credential_is_enough_and_a_bad_one_is_not_overlooked() {
     let forged = gateway.get("/either", &[("authorization", "Bearer guess"), ALICE]);
 
     assert_eq!(neither.verdict(), (401, "unauthenticated".into()));
+    assert_eq!(neither.header("www-authenticate"), Some("Bearer"));
     assert_eq!(forged.verdict(), (401, "unauthenticated".into()));
     assert_eq!(forged.header("www-authenticate"), Some(r#"Bearer error="invalid_token""#));
     let callers: Vec<_> =

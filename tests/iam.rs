@@ -213,6 +213,7 @@ fn who_signs_nothing_is_asked_to() {
     let dots = shop.gateway.get("/prod//a/../b/./c", &[]);
 
     assert_eq!(unsigned.verdict(), (401, "unauthenticated".into()));
+    assert_eq!(unsigned.header("www-authenticate"), Some("AWS4-HMAC-SHA256"));
     assert_eq!(dots.verdict(), (400, "bad-path".into()));
 }
 

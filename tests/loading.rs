@@ -96,6 +96,78 @@ fn a_secret_that_nobody_granted_is_refused_with_the_line_that_grants_it() {
 }
 
 #[test]
+fn a_challenge_that_is_none_is_refused() {
+    let long = format!("Bearer realm=\"{}\"", "x".repeat(512));
+    let cases = [
+        ("", "name of a scheme"),
+        (" Bearer", "name of a scheme"),
+        ("Bearer: yes", "name of a scheme"),
+        ("Bearer realm=a\r\nset-cookie: a=b", "other characters"),
+        ("Bearer realm=ä", "other characters"),
+        (&long, "512 bytes"),
+    ];
+    for (challenge, why) in cases {
+        let settings = format!("settings.challenge = {challenge:?}");
+        refused_guest("reads", &settings, &["challenges clients", why]);
+    }
+    let good = r#"settings.challenge = 'Basic realm="shop", charset="UTF-8"'"#;
+    assert_eq!(check_with(&Site::new(), "reads", good).code, Some(0));
+}
+
+#[test]
+fn a_secret_that_must_be_seen_and_may_not_be_is_told_at_its_key() {
+    let rest = |reveal: &str| {
+        format!(
+            r#"settings.introspection = {{ url = "https://login.test/i", client_id = "a", client_secret = "client", audience = ["*"] }}
+grants.secrets.client = {{ file = "client.key"{reveal} }}"#
+        )
+    };
+    let site = Site::new();
+    site.write("client.key", "the secret of the client");
+
+    let hidden = check_with(&site, "jwt", &rest(""));
+    let shown = check_with(&site, "jwt", &rest(", reveal = true"));
+
+    refused(
+        &hidden,
+        "7:16",
+        &["plugin `jwt`", "asks to see the secret `client`", "`reveal = true`"],
+    );
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+}
+
+#[test]
+fn a_login_that_could_not_end_is_told_before_anybody_begins_one() {
+    let site = Site::new();
+    site.write("key", "0123456789abcdef0123456789abcdef");
+    let rest = |more: &str| {
+        format!(
+            r#"settings = {{ issuer = "http://127.0.0.1:9/", client_id = "shop" }}
+grants.secrets.client-secret = {{ file = "key", reveal = true }}
+grants.secrets.session-key = {{ file = "key" }}
+{more}"#
+        )
+    };
+    let callback = |authorizer: &str| {
+        format!(
+            r#"[apis.a.routes."GET /oidc/callback"]
+authorizer = "{authorizer}"
+respond = {{ body = "never said" }}
+"#
+        )
+    };
+
+    let nowhere = check_with(&site, "oidc-login", &rest(""));
+    let open = check_with(&site, "oidc-login", &rest(&callback("none")));
+    let asking = check_with(&site, "oidc-login", &rest(&callback("door")));
+
+    for outcome in [nowhere, open] {
+        refused(&outcome, "5:10", &["answers `/oidc/callback` itself", "GET /oidc/callback"]);
+    }
+    assert_eq!(asking.code, Some(0), "{asking:?}");
+}
+
+#[test]
 fn a_plugin_that_panics_when_asked_who_it_is_is_refused() {
     refused_guest("panicking-describe", "", &["`describe` failed", "who wants to know?"]);
 }

@@ -9,6 +9,7 @@ mod breaker;
 mod budgets;
 mod caching;
 mod capabilities;
+mod challenges;
 mod cli;
 mod client_certificates;
 mod clients;

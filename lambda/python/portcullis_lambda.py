@@ -75,8 +75,8 @@ class Lifecycle:
         global SETTINGS
         SETTINGS = Settings(json.loads(settings))
         os.environ.update(SETTINGS.environment)
-        role = RolePlan(role=Role.AUTHORIZER, reads=reads(), cacheable=True)
-        return Plan(roles=[role], secrets=[], issuers=[], origins=[])
+        role = RolePlan(role=Role.AUTHORIZER, reads=reads(), cacheable=True, challenge=None)
+        return Plan(roles=[role], secrets=[], revealed=[], issuers=[], origins=[], answers=[])
 
 
 class Authorizer:

@@ -13,9 +13,12 @@ pub struct Plan {
     reads: Reads,
     reads_by_role: Vec<(Role, Reads)>,
     caching: Caching,
+    challenge: Option<String>,
     secrets: Vec<String>,
+    revealed: Vec<String>,
     issuers: Vec<Issuer>,
     origins: Vec<String>,
+    answers: Vec<String>,
 }
 
 /// What one role reads; the host passes exactly this.
@@ -99,9 +102,23 @@ impl Plan {
         self
     }
 
+    /// Says how clients may identify themselves to an authorizer: one challenge of
+    /// `WWW-Authenticate`, such as `Bearer`. The host says it with a 401 that has no
+    /// challenge of its own, above all after [`Denial::NotMine`](crate::Denial::NotMine).
+    pub fn challenges(mut self, challenge: impl Into<String>) -> Self {
+        self.challenge = Some(challenge.into());
+        self
+    }
+
     /// Will use this secret, by the name the configuration grants it under.
     pub fn asks_secret(mut self, name: impl Into<String>) -> Self {
         self.secrets.push(name.into());
+        self
+    }
+
+    /// Will ask to see this secret; its grant must say `reveal = true`.
+    pub fn reveals_secret(mut self, name: impl Into<String>) -> Self {
+        self.revealed.push(name.into());
         self
     }
 
@@ -122,21 +139,32 @@ impl Plan {
         self
     }
 
+    /// Answers GET requests for this path itself, so that one of its routes must be
+    /// reached by them: where a login ends, say.
+    pub fn answers_path(mut self, path: impl Into<String>) -> Self {
+        self.answers.push(path.into());
+        self
+    }
+
     /// What the host is told, given the roles the component exports.
     pub(crate) fn into_wire(self, roles: &[Role]) -> wire::Plan {
         let role_plan = |role: &Role| {
             let own = self.reads_by_role.iter().find(|(other, _)| other == role);
+            let authorizes = *role == Role::Authorizer;
             wire::RolePlan {
                 role: *role,
                 reads: own.map_or(&self.reads, |(_, reads)| reads).clone().into_wire(*role),
-                cacheable: *role == Role::Authorizer && self.caching == Caching::ByReads,
+                cacheable: authorizes && self.caching == Caching::ByReads,
+                challenge: self.challenge.clone().filter(|_| authorizes),
             }
         };
         wire::Plan {
             roles: roles.iter().map(role_plan).collect(),
             secrets: self.secrets.clone(),
+            revealed: self.revealed.clone(),
             issuers: self.issuers.clone(),
             origins: self.origins.clone(),
+            answers: self.answers.clone(),
         }
     }
 }

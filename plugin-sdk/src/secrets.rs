@@ -23,7 +23,8 @@ pub fn as_key(name: &str, prefix: impl AsRef<[u8]>) -> Result<Key, SecretError> 
     host::as_key(name, prefix.as_ref()).map(Key)
 }
 
-/// Shows a secret's bytes; only where the grant says `reveal = true`.
+/// Shows a secret's bytes; only where the plan asks for that by
+/// [`Plan::reveals_secret`](crate::Plan::reveals_secret), and the grant says `reveal = true`.
 pub fn reveal(name: &str) -> Result<Vec<u8>, SecretError> {
     host::reveal(name)
 }

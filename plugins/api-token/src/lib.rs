@@ -82,7 +82,7 @@ impl Plugin for ApiToken {
 
     fn plan(&self) -> Plan {
         let plan = match &self.place {
-            Place::Bearer => Plan::new().reads_header("authorization"),
+            Place::Bearer => Plan::new().reads_header("authorization").challenges("Bearer"),
             Place::Header(name) => Plan::new().reads_header(name),
             Place::Parameter(name) => Plan::new().reads_parameter(name),
         };

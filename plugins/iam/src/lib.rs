@@ -21,7 +21,7 @@ mod verify;
 
 use portcullis_plugin_sdk::{Authorizer, Denial, Grant, Plan, Plugin, Request, export};
 
-use crate::claim::Claim;
+use crate::claim::{ALGORITHM, Claim};
 use crate::refusal::Refusal;
 use crate::settings::{Iam, Settings};
 
@@ -32,7 +32,9 @@ impl Plugin for Iam {
     /// never be asked for again, and a key that is disabled must stop at once.
     fn plan(&self) -> Plan {
         // Which headers are signed is known only from the request.
-        Plan::new().reads_header("*").reads_attribute("body:sha256")
+        let plan = Plan::new().reads_header("*").reads_attribute("body:sha256");
+        // No registry has the scheme, but it is what clients write into `Authorization`.
+        plan.challenges(ALGORITHM)
     }
 }
 

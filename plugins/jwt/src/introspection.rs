@@ -54,7 +54,7 @@ impl Introspection {
 
     /// What the host must hold ready.
     pub(crate) fn asks(&self, plan: Plan) -> Plan {
-        plan.calls_origin(&self.origin).asks_secret(&self.client_secret)
+        plan.calls_origin(&self.origin).reveals_secret(&self.client_secret)
     }
 
     /// Asks about the token of a request, and judges the answer.

@@ -22,7 +22,7 @@ use tokens::settings::{Span, Texts};
 use tokens::{Issuer, Parts, Policy, Refusal, Token};
 
 use crate::binding::Binding;
-use crate::denial::denial;
+use crate::denial::Challenge;
 use crate::introspection::{Introspection, is_opaque};
 use crate::place::Place;
 use crate::settings::Settings;
@@ -38,6 +38,8 @@ struct Jwt {
     issuers: Vec<Issuer>,
     introspection: Option<Introspection>,
     policy: Policy,
+    /// How clients are told to bring a token.
+    challenge: Challenge,
     /// When tokens must be bound to the client's certificate.
     binding: Binding,
 }
@@ -82,6 +84,7 @@ impl TryFrom<Settings> for Jwt {
             ));
         }
         let places = places(settings.token)?;
+        let challenge = Challenge::new(settings.realm.as_deref())?;
         let policy = Policy {
             leeway_ms: settings.leeway.0,
             max_age_ms: settings.max_age.map(|age| age.0),
@@ -90,7 +93,8 @@ impl TryFrom<Settings> for Jwt {
             attributes: settings.attributes,
         };
         let binding = Binding::written(settings.certificate_bound);
-        Ok(Self { places, max_bytes: settings.max_bytes, issuers, introspection, policy, binding })
+        let max_bytes = settings.max_bytes;
+        Ok(Self { places, max_bytes, issuers, introspection, policy, challenge, binding })
     }
 }
 
@@ -109,12 +113,13 @@ impl Plugin for Jwt {
         let plan = self.places.iter().fold(Plan::new(), |plan, place| place.reads(plan));
         let plan = self.issuers.iter().fold(plan, |plan, issuer| issuer.asks(plan));
         let plan = self.introspection.iter().fold(plan, |plan, server| server.asks(plan));
-        self.binding.reads(plan).cacheable()
+        self.binding.reads(plan).challenges(self.challenge.plain()).cacheable()
     }
 }
 
 impl Authorizer for Jwt {
     fn authorize(&self, request: &Request) -> Result<Grant, Denial> {
+        let denial = |refusal| self.challenge.denial(refusal);
         let token = self.token(request).map_err(denial)?.ok_or(Denial::NotMine)?;
         self.admit(token, request).map_err(denial)
     }

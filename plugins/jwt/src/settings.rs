@@ -40,6 +40,9 @@ pub(crate) struct Settings {
     /// place that has one counts. `header:authorization` takes the scheme `Bearer` only.
     #[serde(default = "bearer")]
     pub(crate) token: Texts,
+    /// The realm that clients are told in `WWW-Authenticate`: a name of what they may reach
+    /// with a token.
+    pub(crate) realm: Option<String>,
     /// Bytes of the longest token.
     #[serde(default = "max_bytes")]
     #[schemars(range(min = 64, max = 65_536))]

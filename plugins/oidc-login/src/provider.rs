@@ -66,7 +66,7 @@ impl Provider {
         let plan = origins.fold(plan, |plan, origin| plan.calls_origin(origin));
         match self.authentication {
             Some(ClientAuthentication::None) => plan,
-            _ => plan.asks_secret(&self.client_secret),
+            _ => plan.reveals_secret(&self.client_secret),
         }
     }
 

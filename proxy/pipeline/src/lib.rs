@@ -30,6 +30,7 @@ mod query;
 mod record;
 mod rejection;
 mod route_table;
+mod unreached;
 mod vary;
 mod view;
 
@@ -57,5 +58,6 @@ pub use rejection::{
     MalformedRequest, PathFault, PolicySide, PreflightProblem, Rejection, UpstreamFailure,
 };
 pub use route_table::{NotFound, RouteId, RouteTable, ServedRoute};
+pub use unreached::Unreached;
 pub use vary::vary;
 pub use view::{RouteFacts, View, ViewParts};

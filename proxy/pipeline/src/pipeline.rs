@@ -20,6 +20,7 @@ use crate::plugins::{BodyMode, Plugins};
 use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::route_table::RouteTable;
+use crate::unreached::{Unreached, unreached};
 
 /// One configuration, ready to decide about exchanges.
 #[derive(Debug)]
@@ -82,6 +83,11 @@ impl<P: Plugins, L: Limits> Pipeline<P, L> {
     /// The routes.
     pub fn routes(&self) -> &RouteTable {
         &self.routes
+    }
+
+    /// Paths that plugins answer themselves, and at which no request would come to them.
+    pub fn unreached(&self) -> Vec<Unreached> {
+        unreached(&self.routes, &self.plugins)
     }
 
     /// Takes a request as far as the upstream's door.

@@ -22,6 +22,12 @@ pub trait Plugins: Send + Sync {
         format!("plugin-use-{}", plugin.0)
     }
 
+    /// How clients may identify themselves to an authorizer, if by a scheme of HTTP.
+    fn challenge(&self, plugin: PluginUseId) -> Option<&HeaderValue>;
+
+    /// Paths that a use answers GET requests for itself.
+    fn answers(&self, plugin: PluginUseId) -> &[String];
+
     /// Whether faults of this use let the request go on. Never asked of authorizers.
     fn skips_faults(&self, plugin: PluginUseId) -> bool;
 

@@ -68,8 +68,13 @@ pub enum Rejection {
         fault: PluginFault,
     },
     /// The authorizer said no.
-    #[error("{}", denial_text(.0))]
-    Denied(Denial),
+    #[error("{}", denial_text(.denial))]
+    Denied {
+        /// How it said so.
+        denial: Denial,
+        /// How the client may identify itself, in the order the authorizers are asked.
+        challenges: Vec<HeaderValue>,
+    },
     /// No policy allows the request, and one should.
     #[error("no policy allows this method and path")]
     PolicyDenied,
@@ -196,16 +201,17 @@ impl Rejection {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyFault::TimedOut) => StatusCode::REQUEST_TIMEOUT,
-            Self::Denied(
-                Denial::NotMine | Denial::Unidentified(_) | Denial::Unauthenticated(_),
-            ) => StatusCode::UNAUTHORIZED,
-            Self::Denied(Denial::Forbidden(_))
+            Self::Denied {
+                denial: Denial::NotMine | Denial::Unidentified(_) | Denial::Unauthenticated(_),
+                ..
+            } => StatusCode::UNAUTHORIZED,
+            Self::Denied { denial: Denial::Forbidden(_), .. }
             | Self::Preflight(_)
             | Self::PolicyDenied
             | Self::PolicyExplicitDeny(_)
             | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
             Self::Guarded { found, .. } => found.status(),
-            Self::Denied(Denial::Respond(answer)) => answer.status,
+            Self::Denied { denial: Denial::Respond(answer), .. } => answer.status,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Body(BodyFault::NoRoom)
             | Self::AuthorizerFault { .. }
@@ -228,13 +234,14 @@ impl Rejection {
             Self::Body(BodyFault::Broken) => "client-closed",
             Self::Body(BodyFault::NoRoom) => "no-room",
             Self::AuthorizerFault { .. } | Self::PluginFault { .. } => "plugin-fault",
-            Self::Denied(
-                Denial::NotMine | Denial::Unidentified(_) | Denial::Unauthenticated(_),
-            ) => "unauthenticated",
-            Self::Denied(Denial::Forbidden(_)) => "forbidden",
+            Self::Denied {
+                denial: Denial::NotMine | Denial::Unidentified(_) | Denial::Unauthenticated(_),
+                ..
+            } => "unauthenticated",
+            Self::Denied { denial: Denial::Forbidden(_), .. } => "forbidden",
             Self::PolicyDenied => "policy-denied",
             Self::PolicyExplicitDeny(_) => "policy-explicit-deny",
-            Self::Denied(Denial::Respond(_)) => "answered-by-authorizer",
+            Self::Denied { denial: Denial::Respond(_), .. } => "answered-by-authorizer",
             Self::InsufficientScope(_) => "insufficient-scope",
             Self::UnsupportedMediaType(_) => "unsupported-media-type",
             Self::Throttled(throttled) => throttled.kind.code(),
@@ -250,9 +257,11 @@ impl Rejection {
                 Some(fault.code().to_owned())
             }
             Self::Guarded { rule, .. } => Some(rule.to_string()),
-            Self::Denied(Denial::Unidentified(lacking)) => Some(lacking.code().to_owned()),
+            Self::Denied { denial: Denial::Unidentified(lacking), .. } => {
+                Some(lacking.code().to_owned())
+            }
             Self::Throttled(throttled) => throttled.limits.first().cloned(),
-            Self::Denied(denial) => denial_reason(denial).map(|reason| reason.code.clone()),
+            Self::Denied { denial, .. } => denial_reason(denial).map(|reason| reason.code.clone()),
             Self::Preflight(problem) => Some(problem.code().to_owned()),
             Self::Malformed(_)
             | Self::NoSuchRoute
@@ -277,7 +286,7 @@ impl Rejection {
 
     /// What the client receives: `application/problem+json` (RFC 9457).
     pub fn answer(&self, request_id: &str) -> Answer {
-        if let Self::Denied(Denial::Respond(answer)) = self {
+        if let Self::Denied { denial: Denial::Respond(answer), .. } = self {
             let headers = without_reserved(answer.headers.clone());
             return Answer { headers, ..Answer::clone(answer) };
         }
@@ -295,12 +304,15 @@ impl Rejection {
             | Self::Guarded { found: Found::Method(methods), .. } => {
                 headers.extend(allow(methods).map(|methods| (ALLOW, methods)));
             }
-            Self::Denied(denial) => {
+            Self::Denied { denial, challenges } => {
                 let reason = denial_reason(denial);
                 append_allowed(
                     &mut headers,
                     reason.map(|reason| reason.headers.as_slice()).unwrap_or_default(),
                 );
+                if status == StatusCode::UNAUTHORIZED {
+                    challenge_with(challenges, &mut headers);
+                }
                 if let Some(text) = reason.and_then(|reason| reason.public_text.as_deref()) {
                     set(&mut problem, "detail", text.into());
                 }
@@ -423,6 +435,19 @@ fn allow(methods: &[Method]) -> Option<HeaderValue> {
     let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
     // Methods are tokens, which header values may hold.
     HeaderValue::try_from(methods.join(", ")).ok()
+}
+
+/// Tells a client how it may identify itself (RFC 9110, section 11.6.1), each way once,
+/// unless the plugin has told it.
+fn challenge_with(challenges: &[HeaderValue], headers: &mut HeaderMap) {
+    if headers.contains_key(WWW_AUTHENTICATE) {
+        return;
+    }
+    for challenge in challenges {
+        if headers.get_all(WWW_AUTHENTICATE).iter().all(|said| said != challenge) {
+            headers.append(WWW_AUTHENTICATE, challenge.clone());
+        }
+    }
 }
 
 /// What a client needs to ask its authorization server for (RFC 6750 §3.1).

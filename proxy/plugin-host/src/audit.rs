@@ -6,12 +6,12 @@ use portcullis_config::{Grants, Origin, PluginUse};
 use crate::capability::covers;
 use crate::inspect::{CREDENTIALS, HTTP, KEYVALUE, Surface};
 use crate::inspection::Inspection;
-use crate::load::ungranted;
+use crate::load::{names_it, ungranted};
 
 /// Something that a plugin may reach, or wants to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
-    /// Of which kind: `secret`, `issuer`, `origin`, `capability`, `role`.
+    /// Of which kind: `secret`, `revealed secret`, `issuer`, `origin`, `capability`, `role`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
@@ -47,15 +47,22 @@ impl Inspection {
     }
 
     fn secrets(&self, grants: &Grants, audit: &mut Audit) {
-        let fits = |asked: &str, granted: &str| match asked.strip_suffix('*') {
-            Some(prefix) => granted.starts_with(prefix),
-            None => granted == asked,
-        };
         let granted = || grants.secrets.keys();
-        let missing = self.secrets.iter().filter(|asked| !granted().any(|name| fits(asked, name)));
+        let is_asked = |asked: &[String], name: &str| asked.iter().any(|it| names_it(it, name));
+        let missing =
+            self.secrets.iter().filter(|asked| !granted().any(|name| names_it(asked, name)));
         note("secret", missing.cloned(), &mut audit.not_granted);
-        let unused = granted().filter(|name| !self.secrets.iter().any(|asked| fits(asked, name)));
+        let unused = granted().filter(|name| !is_asked(&self.secrets, name));
         note("secret", unused.cloned(), &mut audit.not_asked);
+        let is_shown = |name: &str| is_asked(&self.revealed, name);
+        let hidden = grants.secrets.iter().filter(|(name, it)| is_shown(name) && !it.reveal);
+        let hidden = hidden.map(|(name, _)| name.clone());
+        note("revealed secret", hidden, &mut audit.not_granted);
+        let shown = grants.secrets.iter().filter(|(name, it)| it.reveal && !is_shown(name));
+        // A secret that is not even asked for has been told of.
+        let shown = shown.filter(|(name, _)| is_asked(&self.secrets, name));
+        let shown = shown.map(|(name, _)| name.clone());
+        note("revealed secret", shown, &mut audit.not_asked);
     }
 
     fn issuers(&self, grants: &Grants, audit: &mut Audit) {

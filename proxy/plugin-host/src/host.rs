@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use portcullis_config::{OnFault, PluginUseId, Role};
 use portcullis_pipeline::{
     AuthorizerAnswer, Call, PluginFault, Plugins, Reads, RequestOutcome, ResponseCall,
@@ -104,6 +105,14 @@ impl Plugins for PluginHost {
 
     fn name(&self, plugin: PluginUseId) -> String {
         self.find(plugin).names.name.clone()
+    }
+
+    fn challenge(&self, plugin: PluginUseId) -> Option<&HeaderValue> {
+        self.find(plugin).challenge.as_ref()
+    }
+
+    fn answers(&self, plugin: PluginUseId) -> &[String] {
+        &self.find(plugin).answers
     }
 
     fn skips_faults(&self, plugin: PluginUseId) -> bool {

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use portcullis_config::{Diagnostics, Origin, PluginUse, Role};
 use portcullis_pipeline::Reads;
 use sha2::{Digest as _, Sha256};
@@ -31,12 +32,18 @@ pub struct Inspection {
     pub settings_schema: String,
     /// What it reads, role by role, under the settings given; or why it refuses them.
     pub plan: Result<Vec<PlannedRole>, Diagnostics>,
-    /// The secrets it asks for.
+    /// The secrets it asks for, those to be seen too.
     pub secrets: Vec<String>,
+    /// The secrets it asks to see.
+    pub revealed: Vec<String>,
     /// The issuers whose keys it asks for.
     pub issuers: Vec<String>,
     /// The origins that its plan calls.
     pub origins: Vec<Origin>,
+    /// Paths that it answers GET requests for itself.
+    pub answers: Vec<String>,
+    /// How it lets clients identify themselves, as a challenge of `WWW-Authenticate`.
+    pub challenge: Option<HeaderValue>,
 }
 
 /// What a role reads.
@@ -82,8 +89,11 @@ impl Engine {
             settings_schema: descriptor.settings_schema,
             plan: Ok(Vec::new()),
             secrets: Vec::new(),
+            revealed: Vec::new(),
             issuers: Vec::new(),
             origins: Vec::new(),
+            answers: Vec::new(),
+            challenge: None,
         };
         match self.introduce(&prepared, &bare, plugin_use) {
             Ok(introduced) => {
@@ -91,9 +101,12 @@ impl Engine {
                     introduced.reads.into_iter().map(|(role, reads)| PlannedRole { role, reads });
                 inspection.plan = Ok(planned.collect());
                 inspection.secrets = introduced.secrets;
+                inspection.revealed = introduced.revealed;
                 inspection.issuers =
                     introduced.issuers.into_iter().map(|issuer| issuer.name).collect();
                 inspection.origins = introduced.origins;
+                inspection.answers = introduced.answers;
+                inspection.challenge = introduced.challenge;
             }
             Err(found) => {
                 if let Some(diagnostics) = Diagnostics::from_problems(found) {

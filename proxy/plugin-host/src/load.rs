@@ -34,7 +34,7 @@ use crate::shared::{Opened, UseShared};
 use crate::slots::{SharedSlots, Slots, reserve};
 use crate::state::{Moment, Spent, State};
 
-pub(crate) use plan::{Consent, Introduction, ungranted};
+pub(crate) use plan::{Consent, Introduction, names_it, ungranted};
 pub(crate) use problem::LoadProblem;
 
 /// How long `describe` or `configure` may take.
@@ -167,6 +167,8 @@ impl Engine {
             cache: introduction.cache(plugin_use)?.map(ResultCache::new),
             identity_sources: plugin_use.identity_sources.clone(),
             reads: introduction.reads,
+            challenge: introduction.challenge,
+            answers: introduction.answers,
             metrics: UseMetrics::default(),
         });
         let order = wants_image.then(|| image::Order {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use crossbeam_queue::ArrayQueue;
+use http::HeaderValue;
 use portcullis_config::{IdentitySource, OnFault, Role};
 use portcullis_pipeline::{
     AuthorizerAnswer, CacheUse, Call, Grant, PluginFault, Reads, RequestOutcome, ResponseCall,
@@ -42,6 +43,10 @@ pub(crate) struct LoadedUse {
     pub(crate) prepared: ArcSwap<Prepared>,
     /// What each role reads.
     pub(crate) reads: Vec<(Role, Reads)>,
+    /// How clients may identify themselves to it.
+    pub(crate) challenge: Option<HeaderValue>,
+    /// Paths that it answers GET requests for itself.
+    pub(crate) answers: Vec<String>,
     /// How an instance is chosen and kept.
     pub(crate) keeping: Keeping,
     /// What happens to the request when it faults.

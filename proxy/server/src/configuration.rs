@@ -7,8 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portcullis_config::{Diagnostic, Diagnostics, Gateway, Listener, Place, Surroundings};
-use portcullis_pipeline::Pipeline;
+use portcullis_config::{
+    Api, Diagnostic, Diagnostics, Gateway, Listener, Place, PluginUse, Surroundings,
+};
+use portcullis_pipeline::{Pipeline, Unreached};
 use portcullis_plugin_host::{CredentialSource, Engine, EngineError, EngineSettings, PluginHost};
 use portcullis_state::StateError;
 
@@ -100,7 +102,7 @@ pub(crate) fn build(
 ) -> Result<Running, BuildError> {
     let upstreams = Upstreams::build(&gateway, previous.map(|running| running.upstreams.as_ref()))?;
     let limits = LocalLimits::new(&gateway, previous.map(|running| running.pipeline.limits()));
-    let pipeline = Pipeline::new(gateway.apis, plugins, limits);
+    let pipeline = pipeline(gateway.apis, (plugins, limits), &gateway.plugin_uses)?;
     let routes = pipeline.routes().routes();
     let route_metrics = telemetry.route_metrics(
         routes.map(|route| (route.id.0, route.api.as_str(), route.route.key.as_str())),
@@ -116,6 +118,32 @@ pub(crate) fn build(
     })
 }
 
+/// Puts routes and plugins together.
+fn pipeline(
+    apis: Vec<Api>,
+    (plugins, limits): (PluginHost, LocalLimits),
+    uses: &[PluginUse],
+) -> Result<Pipeline<PluginHost, LocalLimits>, Diagnostics> {
+    let pipeline = Pipeline::new(apis, plugins, limits);
+    let problem = |Unreached { plugin, path }: Unreached| {
+        let used = uses.get(plugin.0)?;
+        let message = format!(
+            "plugin `{}`: it answers `{path}` itself, and no GET request for it comes to a route of `{}`",
+            used.plugin, used.name,
+        );
+        let help = format!(
+            "let an API have such a route: `\"GET {path}\" = {{ authorizer = \"{}\" }}`, without the API's base path",
+            used.name,
+        );
+        Some(Diagnostic::at(&used.plugin_place, message).with_help(help))
+    };
+    let problems = pipeline.unreached().into_iter().filter_map(problem).collect();
+    match Diagnostics::from_problems(problems) {
+        Some(diagnostics) => Err(diagnostics),
+        None => Ok(pipeline),
+    }
+}
+
 /// Checks everything about a configuration short of serving it.
 pub fn check(file: &Path) -> Result<Checked, CheckError> {
     let gateway = read(file).gateway.map_err(BuildError::from)?;
@@ -125,13 +153,16 @@ pub fn check(file: &Path) -> Result<Checked, CheckError> {
     let directory = gateway.state_directory.as_deref();
     let credentials = directory.map(credentials::source_to_check).transpose()?;
     let engine = engine(&gateway, credentials)?;
-    engine.load(&gateway, None).map_err(BuildError::from)?;
+    let plugins = engine.load(&gateway, None).map_err(BuildError::from)?;
     Upstreams::build(&gateway, None).map_err(BuildError::from)?;
-    Ok(Checked {
+    let checked = Checked {
         listeners: gateway.listeners.len(),
         routes: gateway.apis.iter().map(|api| api.routes.len()).sum(),
         plugins: gateway.plugin_uses.len(),
-    })
+    };
+    let limits = LocalLimits::new(&gateway, None);
+    pipeline(gateway.apis, (plugins, limits), &gateway.plugin_uses).map_err(BuildError::from)?;
+    Ok(checked)
 }
 
 /// What a usable configuration holds.

@@ -216,6 +216,19 @@ fn the_client_learns_only_that_its_token_is_bad() {
 }
 
 #[test]
+fn a_realm_is_said_in_every_challenge() {
+    let mut settings = settings();
+    settings["realm"] = "orders and more".into();
+
+    let Err(Denial::Unauthenticated(reason)) = ask(&settings, &bearing("a.b.c")) else {
+        panic!("a bad token")
+    };
+
+    let said = String::from_utf8(reason.headers[0].value.clone()).unwrap();
+    assert!(said.starts_with(r#"Bearer realm="orders and more", error="invalid_token""#), "{said}");
+}
+
+#[test]
 fn every_code_is_in_the_reference() {
     let reference = include_str!("../../../../docs/jwt.md");
     for refusal in Refusal::ALL {

@@ -36,6 +36,9 @@ fn settings_that_admit_nobody_or_too_many_are_refused() {
     check(with(json!({ "token": [] })), "/token");
     check(with(json!({ "token": "body:t" })), "/token");
     check(with(json!({ "claims": { "aud": "x" } })), "/claims/aud");
+    for realm in ["", "a \"quote\"", "back\\slash", "zwei\nZeilen", "Läden", &"x".repeat(129)] {
+        check(with(json!({ "realm": realm })), "/realm");
+    }
     check(with(json!({ "unknown": 1 })), "/unknown");
 }
 

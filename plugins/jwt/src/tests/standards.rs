@@ -1,5 +1,6 @@
 //! The examples of RFC 7515, appendix A, that are tokens with claims, judged with real
-//! cryptography. (A.4 and A.5 are not: their payload is no JSON, and A.5 is not signed.)
+//! cryptography. (Those of A.4 and of RFC 7520 sign no JSON, so that no token comes of them; the
+//! host's `keys` has their signatures. A.5 is not signed.)
 
 use base64::Engine as _;
 use portcullis_plugin_sdk::keys::{KeyError, SignatureAlgorithm, Signed};

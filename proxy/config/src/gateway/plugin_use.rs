@@ -56,6 +56,8 @@ pub struct PluginUse {
     pub isolation: Option<Isolation>,
     /// What the plugin may do.
     pub grants: Grants,
+    /// Where each secret that is granted is written, by its name.
+    pub secret_places: BTreeMap<String, Place>,
     /// What a call may use.
     pub budget: Budget,
     /// How an authorizer's answers may be kept; `None` asks every time.

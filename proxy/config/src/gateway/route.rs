@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, Method};
 
 use super::{
-    Access, ApiResource, Compression, Cors, Guard, IdentityHeader, RequestMapping, RequestRules,
-    ResponseMapping, RouteLimits, Scopes, Upstream, Use,
+    Access, ApiResource, Compression, Cors, Guard, IdentityHeader, PluginUseId, RequestMapping,
+    RequestRules, ResponseMapping, Role, RouteLimits, Scopes, Upstream, Use,
 };
 use crate::diagnostic::Place;
 use crate::path::PathPattern;
@@ -80,6 +80,25 @@ pub struct Route {
     pub integration: Integration,
     /// Bytes a request body may have.
     pub body_limit: u64,
+}
+
+impl Route {
+    /// Every plugin use that has to do with its requests, and as what.
+    pub fn uses(&self) -> Vec<(PluginUseId, Role)> {
+        let authorizers = match &self.access {
+            Access::Open => Vec::new(),
+            Access::By(authorization) => authorization.uses(),
+        };
+        let roles = [
+            (Role::Validator, &self.validators),
+            (Role::RequestTransform, &self.request_transforms),
+            (Role::ResponseTransform, &self.response_transforms),
+        ];
+        let others =
+            roles.into_iter().flat_map(|(role, uses)| uses.iter().map(move |it| (it, role)));
+        let all = authorizers.into_iter().map(|used| (used, Role::Authorizer)).chain(others);
+        all.map(|(used, role)| (used.plugin, role)).collect()
+    }
 }
 
 /// What a route matches.

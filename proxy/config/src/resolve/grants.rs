@@ -1,6 +1,9 @@
 //! `grants`: what a plugin may do beyond computing and logging.
 
+use std::collections::BTreeMap;
+
 use super::{Resolver, files, issuer};
+use crate::diagnostic::Place;
 use crate::document;
 use crate::gateway::{Grants, HttpGrant, KeyValueGrant};
 
@@ -22,6 +25,12 @@ pub(super) fn grants(written: &document::Grants, resolver: &mut Resolver<'_>) ->
         keys: usize::try_from(written.keys.0).unwrap_or(usize::MAX),
     });
     grants
+}
+
+/// Where each secret that is granted is written.
+pub(super) fn secret_places(written: &document::Grants) -> BTreeMap<String, Place> {
+    let entries = written.secrets.entries.iter();
+    entries.map(|entry| (entry.name.clone(), entry.place.clone())).collect()
 }
 
 fn http(written: &document::HttpGrant, resolver: &mut Resolver<'_>) -> HttpGrant {

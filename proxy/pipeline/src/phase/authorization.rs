@@ -6,10 +6,15 @@
 //! ```
 //!
 //! A fault refuses wherever it happens: it is never taken for `not-mine`.
+//!
+//! A denial carries the challenges of those that were asked in vain, and where an `all` lacks
+//! a credential also those of the members that it did not come to: each is one that the client
+//! may, or must, answer.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use portcullis_config::{Authorization, Role, Use};
 
 use crate::incoming::Incoming;
@@ -32,6 +37,8 @@ pub(super) struct Granted {
 pub(super) struct Denied {
     pub(super) denial: Denial,
     pub(super) by: Option<Asked>,
+    /// How the client may identify itself.
+    pub(super) challenges: Vec<HeaderValue>,
 }
 
 /// What authorizers say; `Err` where they do not, or where they cannot be asked.
@@ -74,7 +81,7 @@ impl<P: Plugins, I: Incoming> Asking<'_, P, I> {
         let call = Call { target: authorizer, view: View::of(&head) };
         if let Some(lacking) = self.plugins.lacking(call) {
             let asked = Asked { authorizer: plugin, cache: CacheUse::Called };
-            return Ok(Err(Denied { denial: Denial::Unidentified(lacking), by: Some(asked) }));
+            return Ok(Err(self.denied(authorizer, Denial::Unidentified(lacking), asked)));
         }
         let reads = self.plugins.reads(authorizer.plugin, Role::Authorizer);
         hold(reads, self.routed.route().body_limit, self.incoming).await?;
@@ -88,24 +95,40 @@ impl<P: Plugins, I: Incoming> Asking<'_, P, I> {
         let asked = Asked { authorizer: plugin, cache };
         Ok(match answer {
             Ok(grant) => Ok(Granted { grant, by: vec![asked] }),
-            Err(denial) => Err(Denied { denial, by: Some(asked) }),
+            Err(denial) => Err(self.denied(authorizer, denial, asked)),
         })
     }
 
+    fn denied(&self, authorizer: &Use, denial: Denial, by: Asked) -> Denied {
+        let challenges = self.challenge(authorizer).into_iter().collect();
+        Denied { denial, by: Some(by), challenges }
+    }
+
+    fn challenge(&self, authorizer: &Use) -> Option<HeaderValue> {
+        self.plugins.challenge(authorizer.plugin).cloned()
+    }
+
     async fn ask_any(&mut self, members: &[Authorization], identity: Option<&Identity>) -> Verdict {
+        let mut challenges = Vec::new();
         for member in members {
             match self.ask_member(member, identity).await? {
-                Err(Denied { denial, .. }) if denial.is_not_mine() => {}
-                answer => return Ok(answer),
+                Err(mut denied) => {
+                    challenges.append(&mut denied.challenges);
+                    if !denied.denial.is_not_mine() {
+                        return Ok(Err(Denied { challenges, ..denied }));
+                    }
+                }
+                granted => return Ok(granted),
             }
         }
-        Ok(Err(Denied { denial: Denial::NotMine, by: None }))
+        Ok(Err(Denied { denial: Denial::NotMine, by: None, challenges }))
     }
 
     async fn ask_all(&mut self, members: &[Authorization], identity: Option<&Identity>) -> Verdict {
         let mut known = identity.map(|identity| Arc::new(identity.clone()));
         let mut all: Option<Granted> = None;
-        for member in members {
+        let mut left = members.iter();
+        while let Some(member) = left.next() {
             match self.ask_member(member, known.as_deref()).await? {
                 Ok(granted) => {
                     known = Some(match known {
@@ -117,11 +140,18 @@ impl<P: Plugins, I: Incoming> Asking<'_, P, I> {
                         None => granted,
                     });
                 }
-                Err(denied) => return Ok(Err(denied)),
+                Err(mut denied) => {
+                    if denied.denial.is_not_mine() {
+                        let unasked = left.flat_map(Authorization::uses);
+                        denied.challenges.extend(unasked.filter_map(|used| self.challenge(used)));
+                    }
+                    return Ok(Err(denied));
+                }
             }
         }
         // A list without members, which no configuration has, allows nothing.
-        Ok(all.ok_or(Denied { denial: Denial::NotMine, by: None }))
+        let nobody = Denied { denial: Denial::NotMine, by: None, challenges: Vec::new() };
+        Ok(all.ok_or(nobody))
     }
 }
 

@@ -76,12 +76,12 @@ pub(crate) async fn authorize<I: Incoming>(
             record.authorizers = by;
             grant
         }
-        Err(Denied { denial, by }) => {
+        Err(Denied { denial, by, challenges }) => {
             record.authorizers.extend(by);
             if !matches!(denial, Denial::Respond(_)) {
                 note_failure(routed.subject(), limits, incoming).await;
             }
-            return Err(Rejection::Denied(denial));
+            return Err(Rejection::Denied { denial, challenges });
         }
     };
     record.principal = Some(grant.identity.principal.clone());

@@ -7,6 +7,8 @@ mod bodies;
 #[cfg(test)]
 mod canonical;
 #[cfg(test)]
+mod challenges;
+#[cfg(test)]
 mod composition;
 #[cfg(test)]
 mod counted;
@@ -38,5 +40,7 @@ mod served;
 mod transform_request;
 #[cfg(test)]
 mod transform_response;
+#[cfg(test)]
+mod unreached;
 #[cfg(test)]
 mod validate;

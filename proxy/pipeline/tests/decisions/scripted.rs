@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
+use http::HeaderValue;
 use portcullis_config::{PluginUseId, Role};
 use portcullis_pipeline::{
     AuthorizerAnswer, BodyMode, CacheUse, Call, Denial, Grant, Identity, PluginFault, Plugins,
@@ -20,6 +21,8 @@ type OnResponse =
 pub(crate) struct Scripted {
     reads: HashMap<(usize, Role), Reads>,
     nothing: Reads,
+    challenges: HashMap<usize, HeaderValue>,
+    answers: HashMap<usize, Vec<String>>,
     skips: HashSet<usize>,
     lacking: HashMap<usize, Unidentified>,
     authorizers: HashMap<usize, Authorize>,
@@ -79,6 +82,16 @@ impl Scripted {
         self.reads(id, Role::ResponseTransform, Reads { response_body, ..Reads::default() })
     }
 
+    pub(crate) fn challenge(mut self, id: usize, challenge: &'static str) -> Self {
+        self.challenges.insert(id, HeaderValue::from_static(challenge));
+        self
+    }
+
+    pub(crate) fn answers(mut self, id: usize, path: &str) -> Self {
+        self.answers.entry(id).or_default().push(path.into());
+        self
+    }
+
     pub(crate) fn skips(mut self, id: usize) -> Self {
         self.skips.insert(id);
         self
@@ -107,6 +120,14 @@ impl Plugins for Scripted {
 
     fn name(&self, plugin: PluginUseId) -> String {
         format!("p{}", plugin.0)
+    }
+
+    fn challenge(&self, plugin: PluginUseId) -> Option<&HeaderValue> {
+        self.challenges.get(&plugin.0)
+    }
+
+    fn answers(&self, plugin: PluginUseId) -> &[String] {
+        self.answers.get(&plugin.0).map(Vec::as_slice).unwrap_or_default()
     }
 
     fn skips_faults(&self, plugin: PluginUseId) -> bool {

@@ -68,6 +68,16 @@ impl Key {
         };
         hmac::sign(&hmac::Key::new(algorithm, &self.0), message)
     }
+
+    /// Whether an HMAC is the one expected, told in constant time.
+    pub(crate) fn verifies(
+        &self,
+        algorithm: HashAlgorithm,
+        message: &[u8],
+        expected: &[u8],
+    ) -> bool {
+        equal(self.hmac(algorithm, message).as_ref(), expected)
+    }
 }
 
 /// Fills with unpredictable bytes.
@@ -154,7 +164,7 @@ impl HostKey for State {
         message: Vec<u8>,
         expected: Vec<u8>,
     ) -> wasmtime::Result<bool> {
-        Ok(equal(self.table.get(&key)?.hmac(algorithm, &message).as_ref(), &expected))
+        Ok(self.table.get(&key)?.verifies(algorithm, &message, &expected))
     }
 
     fn drop(&mut self, key: Resource<Key>) -> wasmtime::Result<()> {

@@ -12,6 +12,8 @@ mod issuers;
 mod key_set;
 mod public_key;
 mod source;
+#[cfg(test)]
+mod standards;
 mod strict_json;
 mod upkeep;
 

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
-use portcullis_config::{CacheRule, Diagnostic, Grants, HttpGrant, Origin, PluginUse, Role};
+use http::{HeaderName, HeaderValue, Method};
+use portcullis_config::{
+    CacheRule, Diagnostic, Grants, HttpGrant, Origin, PluginUse, Role, SecretGrant,
+};
 use portcullis_pipeline::{BodyMode, Reads};
 use serde_json::Value;
 
@@ -18,6 +20,9 @@ use crate::inspect::{CREDENTIALS, HTTP, KEYVALUE, Surface};
 use crate::request_part;
 use crate::shared::Opened;
 use crate::state::Spent;
+
+/// Bytes of a challenge.
+const CHALLENGE_BYTES: usize = 512;
 
 /// Who says that a plugin may reach what its plan asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +48,18 @@ impl Consent {
 pub(crate) struct Introduction {
     /// What each role reads.
     pub(crate) reads: Vec<(Role, Reads)>,
-    /// The secrets it will ask for.
+    /// How clients may identify themselves to it as an authorizer.
+    pub(crate) challenge: Option<HeaderValue>,
+    /// The secrets it will ask for, those to be revealed too.
     pub(crate) secrets: Vec<String>,
+    /// The secrets it will ask to see.
+    pub(crate) revealed: Vec<String>,
     /// The issuers whose keys it will use.
     pub(crate) issuers: Vec<lifecycle::Issuer>,
     /// The origins it will call.
     pub(crate) origins: Vec<Origin>,
+    /// Paths that it answers GET requests for itself.
+    pub(crate) answers: Vec<String>,
     /// Whether it drew randomness while it was configured.
     pub(crate) random: Spent,
     /// How long `configure` took.
@@ -64,12 +75,16 @@ impl Introduction {
     ) -> Result<Self, Vec<LoadProblem>> {
         let mut planned = Vec::new();
         let mut problems = Vec::new();
-        let mut cacheable = false;
+        let (mut cacheable, mut challenge) = (false, None);
         for role_plan in plan.roles {
             let role = role(role_plan.role);
             cacheable |= role == Role::Authorizer && role_plan.cacheable;
             match reads(role, role_plan.reads) {
                 Ok(reads) => planned.push((role, reads)),
+                Err(problem) => problems.push(problem),
+            }
+            match role_plan.challenge.map(|text| self::challenge(role, text)).transpose() {
+                Ok(stated) => challenge = challenge.or(stated),
                 Err(problem) => problems.push(problem),
             }
         }
@@ -83,8 +98,22 @@ impl Introduction {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let (secrets, issuers) = (plan.secrets, plan.issuers);
-        Ok(Self { reads: planned, secrets, issuers, origins, random, took, cacheable })
+        let mut secrets = plan.secrets;
+        secrets.extend(plan.revealed.iter().cloned());
+        secrets.sort_unstable();
+        secrets.dedup();
+        Ok(Self {
+            reads: planned,
+            challenge,
+            secrets,
+            revealed: plan.revealed,
+            issuers: plan.issuers,
+            origins,
+            answers: plan.answers,
+            random,
+            took,
+            cacheable,
+        })
     }
 
     /// Compares the plan with the grants; what is granted and asked for is opened.
@@ -102,23 +131,9 @@ impl Introduction {
             }
         }
         let grants = &plugin_use.grants;
-        let mut opened = Opened::default();
-        for asked in &self.secrets {
-            // `credential/*` asks for a namespace, whose members come and go.
-            let in_reach: Vec<_> = match asked.strip_suffix('*') {
-                Some(prefix) => {
-                    grants.secrets.iter().filter(|(name, _)| name.starts_with(prefix)).collect()
-                }
-                None => grants.secrets.get_key_value(asked).into_iter().collect(),
-            };
-            if in_reach.is_empty() {
-                let name = asked.clone();
-                problems.push(LoadProblem::Ungranted { what: "secret", table: "secrets", name });
-            }
-            opened.secrets.extend(
-                in_reach.into_iter().map(|(name, granted)| (name.clone(), granted.clone())),
-            );
-        }
+        let (secrets, missed) = self.secrets(grants);
+        let mut opened = Opened { secrets, ..Opened::default() };
+        problems.extend(missed);
         for asked in &self.issuers {
             match issuers::keys(asked, grants.issuers.get(&asked.name), consent, keys) {
                 Ok(set) => drop(opened.issuers.insert(asked.name.clone(), set)),
@@ -137,6 +152,30 @@ impl Introduction {
                 .extend(missed.map(|name| LoadProblem::Capability { capability: name.to_owned() }));
         }
         if problems.is_empty() { Ok(opened) } else { Err(problems) }
+    }
+
+    /// The secrets that are granted and asked for, to be seen only where both say so; and
+    /// what is asked for in vain.
+    fn secrets(&self, grants: &Grants) -> (BTreeMap<String, SecretGrant>, Vec<LoadProblem>) {
+        let mut opened = BTreeMap::new();
+        let mut problems = Vec::new();
+        for asked in &self.secrets {
+            let mut in_reach =
+                grants.secrets.iter().filter(|(name, _)| names_it(asked, name)).peekable();
+            if in_reach.peek().is_none() {
+                let name = asked.clone();
+                problems.push(LoadProblem::Ungranted { what: "secret", table: "secrets", name });
+            }
+            for (name, granted) in in_reach {
+                let is_seen = self.revealed.iter().any(|asked| names_it(asked, name));
+                if is_seen && !granted.reveal {
+                    problems.push(LoadProblem::Unrevealed { name: name.clone() });
+                }
+                let reveal = is_seen && granted.reveal;
+                opened.insert(name.clone(), SecretGrant { reveal, ..granted.clone() });
+            }
+        }
+        (opened, problems)
     }
 
     /// Opens what sends its requests, where something is granted.
@@ -196,6 +235,15 @@ impl Introduction {
     }
 }
 
+/// Whether a name in a plan asks for this secret: `credential/*` asks for a namespace, whose
+/// members come and go.
+pub(crate) fn names_it(asked: &str, secret: &str) -> bool {
+    match asked.strip_suffix('*') {
+        Some(prefix) => secret.starts_with(prefix),
+        None => secret == asked,
+    }
+}
+
 /// What a component imports though nothing of the kind is granted.
 pub(crate) fn ungranted(grants: &Grants, surface: &Surface) -> impl Iterator<Item = &'static str> {
     let absent = [
@@ -215,6 +263,28 @@ fn role(said: lifecycle::Role) -> Role {
         lifecycle::Role::Validator => Role::Validator,
         lifecycle::Role::RequestTransform => Role::RequestTransform,
         lifecycle::Role::ResponseTransform => Role::ResponseTransform,
+    }
+}
+
+/// Checks a challenge: a scheme, and whatever follows it after a space, in the characters of
+/// a header value (RFC 9110, sections 5.5 and 11.3).
+fn challenge(role: Role, text: String) -> Result<HeaderValue, LoadProblem> {
+    let refused = |why| Err(LoadProblem::Challenge { text: text.clone(), why });
+    if role != Role::Authorizer {
+        return refused("only an authorizer has one");
+    }
+    if text.len() > CHALLENGE_BYTES {
+        return refused("it has more than 512 bytes");
+    }
+    let scheme = text.split(' ').next().unwrap_or_default();
+    // The characters of a token are those of a method.
+    if Method::from_bytes(scheme.as_bytes()).is_err() {
+        return refused("it does not begin with the name of a scheme");
+    }
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    match HeaderValue::from_str(&text) {
+        Ok(value) if is_plain => Ok(value),
+        _ => refused("it has other characters than those of ASCII that can be seen"),
     }
 }
 

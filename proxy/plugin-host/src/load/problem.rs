@@ -35,6 +35,10 @@ pub(crate) enum LoadProblem {
     ReadsResponse(Role),
     #[error("its plan reads `{0}`, which is no header name")]
     Header(String),
+    #[error("its plan challenges clients with `{}`: {why}", text.escape_debug())]
+    Challenge { text: String, why: &'static str },
+    #[error("it asks to see the secret `{name}`, and the grant allows only its use")]
+    Unrevealed { name: String },
     #[error("it asks for the {what} `{name}`, which is not granted")]
     Ungranted { what: &'static str, table: &'static str, name: String },
     #[error("it imports `{capability}`, and nothing of the kind is granted")]
@@ -69,6 +73,9 @@ impl LoadProblem {
     pub(crate) fn diagnostic(self, plugin_use: &PluginUse) -> Diagnostic {
         let place = match &self {
             Self::Settings { pointer, .. } => settings_place(plugin_use, pointer),
+            Self::Unrevealed { name } => {
+                plugin_use.secret_places.get(name).unwrap_or(&plugin_use.plugin_place)
+            }
             _ => &plugin_use.plugin_place,
         };
         let diagnostic = Diagnostic::at(place, format!("plugin `{}`: {self}", plugin_use.plugin));
@@ -99,6 +106,7 @@ impl LoadProblem {
                 KEYVALUE => "grant it: grants.keyvalue = { size = \"16MiB\" }".to_owned(),
                 _ => "grant whose keys it may use under `grants.issuers`".to_owned(),
             }),
+            Self::Unrevealed { .. } => Some("if it may, say it: `reveal = true`".to_owned()),
             Self::KeysNowhere { issuer } => {
                 Some(format!("say it: grants.issuers.\"{issuer}\" = {{ discovery = true }}"))
             }

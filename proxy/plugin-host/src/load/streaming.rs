@@ -1,6 +1,6 @@
 //! Routes that stream have no plugin that holds bodies.
 
-use portcullis_config::{Access, Api, Diagnostic, PluginUseId, Role, Route};
+use portcullis_config::{Api, Diagnostic, PluginUseId, Role, Route};
 use portcullis_pipeline::{BodyMode, Plugins, Reads};
 
 /// Every use on a route that streams of a plugin whose plan reads bodies.
@@ -10,7 +10,7 @@ pub(super) fn problems(apis: &[Api], plugins: &impl Plugins) -> Vec<Diagnostic> 
 }
 
 fn problems_of(route: &Route, plugins: &impl Plugins) -> Vec<Diagnostic> {
-    let uses = uses(route).into_iter();
+    let uses = route.uses().into_iter();
     let reading = uses.filter(|(plugin, role)| reads_bodies(plugins.reads(*plugin, *role)));
     let problem = |(plugin, role): (PluginUseId, Role)| {
         let message = format!(
@@ -23,21 +23,6 @@ fn problems_of(route: &Route, plugins: &impl Plugins) -> Vec<Diagnostic> {
             .with_help("a body that is read has to be held; use the plugin on other routes")
     };
     reading.map(problem).collect()
-}
-
-fn uses(route: &Route) -> Vec<(PluginUseId, Role)> {
-    let authorizers = match &route.access {
-        Access::Open => Vec::new(),
-        Access::By(authorization) => authorization.uses(),
-    };
-    let roles = [
-        (Role::Validator, &route.validators),
-        (Role::RequestTransform, &route.request_transforms),
-        (Role::ResponseTransform, &route.response_transforms),
-    ];
-    let others = roles.into_iter().flat_map(|(role, uses)| uses.iter().map(move |it| (it, role)));
-    let all = authorizers.into_iter().map(|used| (used, Role::Authorizer)).chain(others);
-    all.map(|(used, role)| (used.plugin, role)).collect()
 }
 
 fn reads_bodies(reads: &Reads) -> bool {

@@ -58,6 +58,7 @@ fn standalone(plugin: &str, roles: Vec<Role>, settings: serde_json::Value) -> Pl
         settings_places: std::collections::BTreeMap::new(),
         isolation: None,
         grants: Grants::default(),
+        secret_places: std::collections::BTreeMap::new(),
         budget: Budget::default(),
         cache: None,
         cache_by_places: Vec::new(),

@@ -18,6 +18,8 @@ struct Reads {
     attributes: Vec<String>,
     /// Whether grants may be kept.
     cacheable: bool,
+    /// The challenge to state.
+    challenge: Option<String>,
 }
 
 impl Plugin for Reads {
@@ -27,6 +29,7 @@ impl Plugin for Reads {
         let plan = self.headers.iter().fold(Plan::new(), Plan::reads_header);
         let plan = self.parameters.iter().fold(plan, Plan::reads_parameter);
         let plan = self.attributes.iter().fold(plan, Plan::reads_attribute);
+        let plan = self.challenge.iter().fold(plan, Plan::challenges);
         if self.cacheable { plan.cacheable() } else { plan }
     }
 }

@@ -65,7 +65,10 @@ pub(super) fn print(inspection: &Inspection) {
     let mut asked: Vec<String> = inspection
         .secrets
         .iter()
-        .map(|secret| format!("grants.secrets.{secret} = {{ env = \"…\" }}"))
+        .map(|secret| match inspection.revealed.contains(secret) {
+            true => format!("grants.secrets.{secret} = {{ env = \"…\", reveal = true }}"),
+            false => format!("grants.secrets.{secret} = {{ env = \"…\" }}"),
+        })
         .collect();
     asked.extend(
         inspection
@@ -85,6 +88,15 @@ pub(super) fn print(inspection: &Inspection) {
         }
     }));
     println!("  would need {}", list(asked.into_iter()));
+    if !inspection.answers.is_empty() {
+        println!(
+            "  answers    {}",
+            list(inspection.answers.iter().map(|path| format!("GET {path}")))
+        );
+    }
+    if let Some(challenge) = challenge(inspection) {
+        println!("  challenge  {challenge}");
+    }
     println!("  settings   {}", inspection.settings_schema);
 }
 
@@ -147,10 +159,17 @@ pub(super) fn as_json(inspection: &Inspection) -> Value {
         "reads": inspection.plan.as_ref().map_or(Value::Null, roles),
         "refused": inspection.plan.as_ref().err().map(portcullis_config::Diagnostics::to_json),
         "secrets": inspection.secrets,
+        "revealed": inspection.revealed,
         "issuers": inspection.issuers,
         "origins": inspection.origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "answers": inspection.answers,
+        "challenge": challenge(inspection),
         "settings_schema": serde_json::from_str::<Value>(&inspection.settings_schema).unwrap_or(Value::Null),
     })
+}
+
+fn challenge(inspection: &Inspection) -> Option<&str> {
+    inspection.challenge.as_ref().and_then(|challenge| challenge.to_str().ok())
 }
 
 /// Names in a row.

@@ -80,7 +80,8 @@ fn load(
     plugin_use.grants = grants;
     for (name, value) in &file.secrets {
         let secret = Secret::new(value.clone().into_bytes());
-        plugin_use.grants.secrets.insert(name.clone(), SecretGrant { secret, reveal: false });
+        // Whoever writes cases shows the secret; what a use may see is for its grants to say.
+        plugin_use.grants.secrets.insert(name.clone(), SecretGrant { secret, reveal: true });
     }
     if file.answer.iter().chain(file.case.iter().flat_map(|case| &case.answer)).next().is_some() {
         let origin: Origin = answers.origin().parse().map_err(|problem| anyhow!("{problem}"))?;
