@@ -83,7 +83,7 @@ impl Introduction {
                 Ok(reads) => planned.push((role, reads)),
                 Err(problem) => problems.push(problem),
             }
-            match role_plan.challenge.map(|text| self::challenge(role, text)).transpose() {
+            match role_plan.challenge.map(|text| self::challenge(role, &text)).transpose() {
                 Ok(stated) => challenge = challenge.or(stated),
                 Err(problem) => problems.push(problem),
             }
@@ -99,9 +99,11 @@ impl Introduction {
             return Err(problems);
         }
         let mut secrets = plan.secrets;
-        secrets.extend(plan.revealed.iter().cloned());
-        secrets.sort_unstable();
-        secrets.dedup();
+        for revealed in &plan.revealed {
+            if !secrets.contains(revealed) {
+                secrets.push(revealed.clone());
+            }
+        }
         Ok(Self {
             reads: planned,
             challenge,
@@ -268,8 +270,8 @@ fn role(said: lifecycle::Role) -> Role {
 
 /// Checks a challenge: a scheme, and whatever follows it after a space, in the characters of
 /// a header value (RFC 9110, sections 5.5 and 11.3).
-fn challenge(role: Role, text: String) -> Result<HeaderValue, LoadProblem> {
-    let refused = |why| Err(LoadProblem::Challenge { text: text.clone(), why });
+fn challenge(role: Role, text: &str) -> Result<HeaderValue, LoadProblem> {
+    let refused = |why| Err(LoadProblem::Challenge { text: text.to_owned(), why });
     if role != Role::Authorizer {
         return refused("only an authorizer has one");
     }
@@ -282,7 +284,7 @@ fn challenge(role: Role, text: String) -> Result<HeaderValue, LoadProblem> {
         return refused("it does not begin with the name of a scheme");
     }
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    match HeaderValue::from_str(&text) {
+    match HeaderValue::from_str(text) {
         Ok(value) if is_plain => Ok(value),
         _ => refused("it has other characters than those of ASCII that can be seen"),
     }
