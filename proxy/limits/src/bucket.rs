@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn what_is_given_back_late_has_come_back_already() {
         let bucket = bucket(1, 1000, 2).unwrap();
-        let at = |s: u64| Now { ns: s * 1_000_000_000 };
+        let at = |s: u64| Now { ns: s * 1_000_000_000, unix_ms: 0 };
         let after = bucket.take(0, 1, at(10)).unwrap();
         assert_eq!(bucket.give_back(after, after, 1, at(10)), bucket.units(at(10)));
         let again = bucket.take(after, 2, at(12)).unwrap();

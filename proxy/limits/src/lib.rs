@@ -12,7 +12,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `rate`, `bucket` | so many in so long; the token bucket |
+//! | `rate`, `bucket`, `window` | so many in so long; the token bucket; windows |
 //! | `policy` | what a limit is, and one step of it |
 //! | `table` | what is held of each key, within bounds |
 //! | `limiter` | all limits of a configuration; charging them together |
@@ -22,15 +22,26 @@ mod limiter;
 mod policy;
 mod rate;
 mod table;
+mod window;
 
 pub use bucket::{BucketProblem, TokenBucket};
 pub use limiter::{Charge, Exceeded, LimitReading, Limiter, Permit, Short, Taken};
 pub use policy::{Keyed, Policy, Spec, Standing};
 pub use rate::{Rate, RateProblem};
+pub use window::{FixedWindow, Period, SlidingWindow, WindowProblem};
 
 /// A moment, as the caller's clocks tell it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// Nanoseconds since some moment before the first call; never goes back.
     pub ns: u64,
+    /// Milliseconds since 1970-01-01T00:00:00Z; may be set back.
+    pub unix_ms: u64,
+}
+
+impl Now {
+    /// Each clock as far as either has come.
+    fn or_later(self, other: Self) -> Self {
+        Self { ns: self.ns.max(other.ns), unix_ms: self.unix_ms.max(other.unix_ms) }
+    }
 }

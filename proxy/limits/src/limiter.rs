@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
+
 use crate::Now;
 use crate::policy::{Keyed, Policy, Spec, Standing, Word};
 use crate::table::{Seat, Table};
@@ -24,6 +26,8 @@ struct Held {
 
 enum Words {
     One(AtomicU64),
+    /// One that no atomic has room for.
+    Wide(Mutex<Word>),
     /// Made when the first key comes: few routes of many may have callers.
     Each(OnceLock<Box<Table>>),
 }
@@ -162,7 +166,7 @@ impl Limiter {
     /// What is held of each limit that has keys.
     pub fn readings(&self) -> Vec<LimitReading> {
         let keyed = self.limits.iter().filter_map(|held| match &held.words {
-            Words::One(_) => None,
+            Words::One(_) | Words::Wide(_) => None,
             Words::Each(table) => Some(LimitReading {
                 scope: held.spec.scope.clone(),
                 name: held.spec.name.clone(),
@@ -190,7 +194,8 @@ impl Limiter {
 impl Held {
     fn new(spec: Spec, keys: usize) -> Self {
         let words = match spec.keyed {
-            Keyed::Shared => Words::One(AtomicU64::new(0)),
+            Keyed::Shared if spec.policy.fits_an_atomic() => Words::One(AtomicU64::new(0)),
+            Keyed::Shared => Words::Wide(Mutex::default()),
             Keyed::PerKey(_) => Words::Each(OnceLock::new()),
         };
         Self { spec, keys, words }
@@ -199,10 +204,12 @@ impl Held {
     /// The word of a key as it is.
     fn word(&self, key: &[u8], now: Now) -> Word {
         match &self.words {
-            Words::One(word) => word.load(Ordering::Relaxed),
+            Words::One(word) => Word::of(word.load(Ordering::Relaxed)),
+            Words::Wide(word) => *word.lock(),
             Words::Each(table) => {
                 let policy = &self.spec.policy;
-                table.get().map_or(0, |table| table.with(key, (policy, now), |word, _| *word).1)
+                let word = |table: &Box<Table>| table.with(key, (policy, now), |word, _| *word).1;
+                table.get().map_or(Word::default(), word)
             }
         }
     }
@@ -213,11 +220,19 @@ impl Held {
         let cost = charge.cost;
         let (seat, taken) = match &self.words {
             Words::One(word) => {
-                let step = |word| policy.take(word, cost, now).ok();
+                let step = |word| Some(policy.take(Word::of(word), cost, now).ok()?.main);
                 let before = word.try_update(Ordering::Relaxed, Ordering::Relaxed, step);
                 // What it was decides: taking is a function of it.
                 let before = before.unwrap_or_else(|refused| refused);
-                (Seat::Only, policy.take(before, cost, now))
+                (Seat::Only, policy.take(Word::of(before), cost, now))
+            }
+            Words::Wide(word) => {
+                let mut word = word.lock();
+                let taken = policy.take(*word, cost, now);
+                if let Ok(after) = &taken {
+                    *word = *after;
+                }
+                (Seat::Only, taken)
             }
             Words::Each(table) => {
                 let table = table.get_or_init(|| Box::new(Table::new(self.keys)));
@@ -238,8 +253,13 @@ impl Held {
         match &self.words {
             Words::One(word) => {
                 // Always `Some`, so it always succeeds.
-                let _before =
-                    word.try_update(Ordering::Relaxed, Ordering::Relaxed, |word| Some(step(word)));
+                let _before = word.try_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
+                    Some(step(Word::of(word)).main)
+                });
+            }
+            Words::Wide(word) => {
+                let mut word = word.lock();
+                *word = step(*word);
             }
             Words::Each(table) => {
                 if let Some(table) = table.get() {
@@ -253,7 +273,7 @@ impl Held {
 impl Drop for Permit {
     fn drop(&mut self) {
         // A place in flight is given back whole, whenever it is.
-        self.held.give_back(self.receipt, Now { ns: 0 });
+        self.held.give_back(self.receipt, Now { ns: 0, unix_ms: 0 });
     }
 }
 

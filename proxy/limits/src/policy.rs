@@ -2,6 +2,7 @@
 
 use crate::Now;
 use crate::bucket::{Empty, TokenBucket};
+use crate::window::{FixedWindow, SlidingWindow};
 
 /// A limit of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,10 @@ pub enum Keyed {
 pub enum Policy {
     /// Tokens that come back.
     Bucket(TokenBucket),
+    /// So much in each period.
+    Fixed(FixedWindow),
+    /// So much in any stretch of a length.
+    Sliding(SlidingWindow),
     /// So many at the same time.
     InFlight(u64),
 }
@@ -44,42 +49,67 @@ pub struct Standing {
     pub wait_ns: Option<u64>,
 }
 
-/// What is held for a key: a word whose meaning is the policy's. Zero is as good as new.
-pub(crate) type Word = u64;
+/// What is held for a key; its meaning is the policy's. The default is as good as new.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub(crate) main: u64,
+    /// Of windows only.
+    pub(crate) extra: u64,
+}
+
+impl Word {
+    pub(crate) fn of(main: u64) -> Self {
+        Self { main, extra: 0 }
+    }
+}
 
 impl Policy {
     /// The most that is left when nothing was taken.
     pub fn quota(&self) -> u64 {
         match self {
             Self::Bucket(bucket) => bucket.burst(),
+            Self::Fixed(window) => window.limit(),
+            Self::Sliding(window) => window.limit(),
             Self::InFlight(limit) => *limit,
         }
+    }
+
+    /// Whether the word's `main` is all of it.
+    pub(crate) fn fits_an_atomic(&self) -> bool {
+        matches!(self, Self::Bucket(_) | Self::InFlight(_))
     }
 
     /// Takes: what the word is afterwards, or why it cannot be.
     pub(crate) fn take(&self, word: Word, cost: u64, now: Now) -> Result<Word, Empty> {
         match self {
-            Self::Bucket(bucket) => bucket.take(word, cost, now),
+            Self::Bucket(bucket) => bucket.take(word.main, cost, now).map(Word::of),
+            Self::Fixed(window) => window.take(word, cost, now),
+            Self::Sliding(window) => window.take(word, cost, now),
             Self::InFlight(limit) => {
-                word.checked_add(cost).filter(|taken| taken <= limit).ok_or(Empty { wait_ns: None })
+                let taken = word.main.checked_add(cost).filter(|taken| taken <= limit);
+                taken.map(Word::of).ok_or(Empty { wait_ns: None })
             }
         }
     }
 
-    /// Puts back what was taken when the word became `after_taking`.
+    /// Puts back what was taken when the word became `after`.
     pub(crate) fn give_back(&self, word: Word, (after, cost): (Word, u64), now: Now) -> Word {
         match self {
-            Self::Bucket(bucket) => bucket.give_back(word, after, cost, now),
-            Self::InFlight(_) => word.saturating_sub(cost),
+            Self::Bucket(bucket) => Word::of(bucket.give_back(word.main, after.main, cost, now)),
+            Self::Fixed(window) => window.give_back(word, after, cost),
+            Self::Sliding(window) => window.give_back(word, after, cost),
+            Self::InFlight(_) => Word::of(word.main.saturating_sub(cost)),
         }
     }
 
     /// How it stands.
     pub(crate) fn standing(&self, word: Word, now: Now) -> Standing {
         match self {
-            Self::Bucket(bucket) => bucket.standing(word, now),
+            Self::Bucket(bucket) => bucket.standing(word.main, now),
+            Self::Fixed(window) => window.standing(word, now),
+            Self::Sliding(window) => window.standing(word, now),
             Self::InFlight(limit) => {
-                Standing { remaining: limit.saturating_sub(word), wait_ns: None }
+                Standing { remaining: limit.saturating_sub(word.main), wait_ns: None }
             }
         }
     }
@@ -87,8 +117,10 @@ impl Policy {
     /// Whether the word is as good as a new one, so that it may be forgotten.
     pub(crate) fn is_idle(&self, word: Word, now: Now) -> bool {
         match self {
-            Self::Bucket(bucket) => bucket.is_full(word, now),
-            Self::InFlight(_) => word == 0,
+            Self::Bucket(bucket) => bucket.is_full(word.main, now),
+            Self::Fixed(window) => window.is_idle(word, now),
+            Self::Sliding(window) => window.is_idle(word, now),
+            Self::InFlight(_) => word.main == 0,
         }
     }
 }

@@ -66,7 +66,7 @@ impl Table {
         let groups = keys.div_ceil(KEYS_PER_GROUP).max(1);
         Self {
             groups: (0..groups).map(|_| Mutex::default()).collect(),
-            shared: Mutex::new(0),
+            shared: Mutex::default(),
             hashes: (RandomState::new(), RandomState::new()),
             held: AtomicUsize::new(0),
             crowded: AtomicU64::new(0),
@@ -92,9 +92,11 @@ impl Table {
     ) -> (Seat, R) {
         let mark = self.hashes.1.hash_one(key);
         let index = self.group_of(key);
-        let Some(group) = self.groups.get(index) else { return (Seat::Shared, step(&mut 0, now)) };
+        let Some(group) = self.groups.get(index) else {
+            return (Seat::Shared, step(&mut Word::default(), now));
+        };
         let mut group = group.lock();
-        let now = group.latest.map_or(now, |latest| latest.max(now));
+        let now = group.latest.map_or(now, |latest| latest.or_later(now));
         group.latest = Some(now);
         let slots = &mut group.slots;
         let seat = Seat::Slot { group: index, mark };
@@ -111,7 +113,7 @@ impl Table {
             self.crowded.fetch_add(1, Ordering::Relaxed);
             return (Seat::Shared, step(&mut self.shared.lock(), now));
         }
-        let mut word = 0;
+        let mut word = Word::default();
         let result = step(&mut word, now);
         if !policy.is_idle(word, now) {
             slots.push(Slot { mark, word });

@@ -30,7 +30,7 @@ fn charge(limit: usize, key: &[u8], cost: u64) -> Charge<'_> {
 }
 
 fn at(ns: u64) -> Now {
-    Now { ns }
+    Now { ns, unix_ms: ns / MS }
 }
 
 /// A bucket of fractions: tokens times `period_ns`, so that nothing is ever rounded.

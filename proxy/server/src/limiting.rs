@@ -1,7 +1,7 @@
 //! Counts what passes, by the clock of this process.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use portcullis_config::{Gateway, Limit};
 use portcullis_limits::{Charge, Exceeded, LimitReading, Limiter, Now, Spec, Taken};
@@ -32,7 +32,11 @@ impl LocalLimits {
     }
 
     fn now(&self) -> Now {
-        Now { ns: u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX) }
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now {
+            ns: u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            unix_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+        }
     }
 }
 

@@ -26,7 +26,8 @@ impl Counted {
     }
 
     fn now(&self) -> Now {
-        Now { ns: self.ns.load(Ordering::Relaxed) }
+        let ns = self.ns.load(Ordering::Relaxed);
+        Now { ns, unix_ms: ns / 1_000_000 }
     }
 }
 
