@@ -1,5 +1,7 @@
 //! Pages of other origins may read what the configuration says, and errors too.
 
+mod browser;
+
 use std::io;
 
 use portcullis_tests::{Gateway, Headers, Reply, Response, Seen, Site, Upstream, dead_address};
