@@ -74,10 +74,14 @@ fn is_where_it_says(node: &Node, text: &str) {
     }
 }
 
-/// Whether two values are the same; `-0` is an integer of YAML, and has no sign there.
+/// Whether two values are the same. `-0` is an integer of YAML, and has no sign there; the
+/// last bit of a long number is the parser's, unless it is built to round exactly.
 fn is_same(one: &Json, other: &Json) -> bool {
     match (one, other) {
-        (Json::Number(one), Json::Number(other)) => one == other || one.as_f64() == other.as_f64(),
+        (Json::Number(one), Json::Number(other)) => {
+            let near = |one: f64, other: f64| (one - other).abs() <= one.abs() * 1e-15;
+            one == other || one.as_f64().zip(other.as_f64()).is_some_and(|(one, it)| near(one, it))
+        }
         (Json::Array(one), Json::Array(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(one, it)| is_same(one, it))
         }
