@@ -32,6 +32,7 @@ mod jwt;
 mod key_import;
 mod lambda;
 mod last_good;
+mod limiters;
 mod limits;
 mod loading;
 mod malformed;

@@ -134,7 +134,8 @@ fn check(limiter: &Limiter, case: Case, first: u64) -> u64 {
         let charge = |limit| Charge { limit, key: &key, cost: 1 };
         let charges = [charge(0), charge(1), charge(2)];
         let charges = charges.get(..case.ladder.len()).unwrap_or_default();
-        let now = Now { ns: u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX) };
+        let ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let now = Now { ns, unix_ms: ns / 1_000_000 };
         refused += u64::from(black_box(limiter.take(black_box(charges), now)).is_err());
     }
     refused

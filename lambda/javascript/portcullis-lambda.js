@@ -48,7 +48,8 @@ export const lifecycle = {
     settings = resolve(JSON.parse(json));
     Object.assign(globalThis.process.env, settings.environment);
     const role = { role: "authorizer", reads: reads(), cacheable: true };
-    return { roles: [role], secrets: [], revealed: [], issuers: [], origins: [], answers: [] };
+    const nothing = { secrets: [], revealed: [], issuers: [], origins: [], answers: [], limits: [] };
+    return { roles: [role], ...nothing };
   },
 };
 

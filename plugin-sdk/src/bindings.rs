@@ -108,3 +108,13 @@ export_world!(
          export portcullis:plugin/response-transform@0.1.0;
      }"
 );
+export_world!(
+    limiter,
+    "export_limiter",
+    { "portcullis:plugin/types@0.1.0": crate::bindings::host::types },
+    "package portcullis:sdk-limiter;
+     world limiter {
+         include portcullis:plugin/capabilities@0.1.0;
+         export portcullis:plugin/limiter@0.1.0;
+     }"
+);

@@ -68,6 +68,7 @@ macro_rules! __role {
     (name validator) => { Role::Validator };
     (name request_transform) => { Role::RequestTransform };
     (name response_transform) => { Role::ResponseTransform };
+    (name limiter) => { Role::Limiter };
 
     (check authorizer, $plugin:ty) => { $crate::__role!(requires $crate::Authorizer, $plugin) };
     (check validator, $plugin:ty) => { $crate::__role!(requires $crate::Validator, $plugin) };
@@ -77,6 +78,7 @@ macro_rules! __role {
     (check response_transform, $plugin:ty) => {
         $crate::__role!(requires $crate::ResponseTransform, $plugin)
     };
+    (check limiter, $plugin:ty) => { $crate::__role!(requires $crate::Limiter, $plugin) };
     (requires $trait:path, $plugin:ty) => {
         const _: fn() = || {
             fn plays<P: $trait>() {}
@@ -102,6 +104,16 @@ macro_rules! __role {
         }
         bindings::validator::export_validator!(
             $component with_types_in $crate::bindings::validator
+        );
+    };
+    (export limiter, $component:ident, $slot:ident) => {
+        impl bindings::limiter::Guest for $component {
+            fn limit(request: $crate::Request) -> Vec<$crate::Charge> {
+                $crate::Limiter::limit($slot.plugin(), &request)
+            }
+        }
+        bindings::limiter::export_limiter!(
+            $component with_types_in $crate::bindings::limiter
         );
     };
     (export request_transform, $component:ident, $slot:ident) => {

@@ -2,7 +2,7 @@
 //!
 //! A plugin is a type made from its settings. It says what it reads, and it
 //! plays one role or several: [`Authorizer`], [`Validator`],
-//! [`RequestTransform`], [`ResponseTransform`]. This is a whole one:
+//! [`RequestTransform`], [`ResponseTransform`], [`Limiter`]. This is a whole one:
 //!
 //! ```
 //! use portcullis_plugin_sdk::{Authorizer, Denial, Grant, Plan, Plugin, Request, export, secrets};
@@ -83,10 +83,14 @@ pub use bindings::host::edits::{RequestEdit, ResponseEdit};
 pub use bindings::host::types::{
     Attribute, Body, FullResponse, Header, Parameter, Request, Response, Value,
 };
-pub use bindings::lifecycle::{BodyMode, KeySource, Role, SettingsError};
+pub use bindings::lifecycle::{
+    BodyMode, Bucket, FixedWindow, KeySource, Limit, LimitPolicy, Period, Role, SettingsError,
+    SlidingWindow,
+};
+pub use bindings::limiter::Charge;
 pub use bindings::request_transform::Outcome as RequestOutcome;
 pub use bindings::response_transform::Outcome as ResponseOutcome;
 pub use bindings::validator::Violation;
 pub use json::JsonError;
 pub use plan::{Plan, Reads};
-pub use plugin::{Authorizer, Plugin, RequestTransform, ResponseTransform, Validator};
+pub use plugin::{Authorizer, Limiter, Plugin, RequestTransform, ResponseTransform, Validator};

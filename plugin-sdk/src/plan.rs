@@ -2,7 +2,7 @@
 
 use crate::bindings::lifecycle as wire;
 use crate::bindings::lifecycle::Issuer;
-use crate::{BodyMode, KeySource, Role};
+use crate::{BodyMode, KeySource, Limit, Role};
 
 /// What a plugin needs under its settings.
 ///
@@ -19,6 +19,7 @@ pub struct Plan {
     issuers: Vec<Issuer>,
     origins: Vec<String>,
     answers: Vec<String>,
+    limits: Vec<Limit>,
 }
 
 /// What one role reads; the host passes exactly this.
@@ -146,6 +147,12 @@ impl Plan {
         self
     }
 
+    /// Will charge requests to this limit, as a limiter.
+    pub fn charges(mut self, limit: Limit) -> Self {
+        self.limits.push(limit);
+        self
+    }
+
     /// What the host is told, given the roles the component exports.
     pub(crate) fn into_wire(self, roles: &[Role]) -> wire::Plan {
         let role_plan = |role: &Role| {
@@ -165,6 +172,7 @@ impl Plan {
             issuers: self.issuers.clone(),
             origins: self.origins.clone(),
             answers: self.answers.clone(),
+            limits: self.limits.clone(),
         }
     }
 }

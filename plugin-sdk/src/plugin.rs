@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Denial, Grant, JsonError, Plan, Request, RequestOutcome, Response, ResponseOutcome,
+    Charge, Denial, Grant, JsonError, Plan, Request, RequestOutcome, Response, ResponseOutcome,
     SettingsError, Violation,
 };
 
@@ -38,6 +38,12 @@ pub trait Authorizer: Plugin {
 pub trait Validator: Plugin {
     /// Lists everything wrong; empty lets the request go on.
     fn validate(&self, request: &Request) -> Vec<Violation>;
+}
+
+/// Says which limits of its plan a request is charged to.
+pub trait Limiter: Plugin {
+    /// Lists what the request takes; empty lets it pass freely.
+    fn limit(&self, request: &Request) -> Vec<Charge>;
 }
 
 /// Rewrites a request on its way to the upstream, or answers it.

@@ -28,6 +28,7 @@ mod tests {
             "json-schema",
             "jwt",
             "oidc-login",
+            "rate-limit",
         ];
         assert_eq!(names, shipped);
         for (name, bytes) in components() {

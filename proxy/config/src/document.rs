@@ -93,6 +93,8 @@ table! {
         authorizers: Named<Composable<PluginUse>>,
         /// Plugins that check messages.
         validators: Named<PluginUse>,
+        /// Plugins that say which limits requests are charged to.
+        limiters: Named<PluginUse>,
         /// Plugins that rewrite messages.
         transforms: Named<PluginUse>,
         /// Routes, grouped by the hosts and the path they share.

@@ -25,7 +25,7 @@ mod table;
 mod window;
 
 pub use bucket::{BucketProblem, TokenBucket};
-pub use limiter::{Charge, Exceeded, LimitReading, Limiter, Permit, Short, Taken};
+pub use limiter::{Charge, Exceeded, LimitReading, Limiter, Permit, Receipt, Short, Taken};
 pub use policy::{Keyed, Policy, Spec, Standing};
 pub use rate::{Rate, RateProblem};
 pub use window::{FixedWindow, Period, SlidingWindow, WindowProblem};

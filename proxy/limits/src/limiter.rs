@@ -50,6 +50,8 @@ pub struct Taken {
     pub standings: Vec<Standing>,
     /// What stays taken until it is dropped: places in flight.
     pub permits: Vec<Permit>,
+    /// What else was taken, and stays taken unless it is given back.
+    pub receipts: Vec<Receipt>,
 }
 
 /// Some limit had not enough; nothing was taken of any.
@@ -80,7 +82,11 @@ pub struct Permit {
 /// What was taken of a limit, so that it can be given back. Does not hold the limit: counting
 /// who does would be one word that all threads write.
 #[derive(Debug, Clone, Copy)]
-struct Receipt {
+pub struct Receipt {
+    /// The index of the charge.
+    charge: usize,
+    /// The limit, by its place among the specs.
+    limit: usize,
     seat: Seat,
     after: Word,
     cost: u64,
@@ -119,28 +125,45 @@ impl Limiter {
         if charges.len() > 1 {
             self.check(charges, now)?;
         }
-        let mut receipts: Vec<(&Arc<Held>, Receipt)> = Vec::with_capacity(charges.len());
+        let mut receipts: Vec<Receipt> = Vec::with_capacity(charges.len());
         let mut standings = Vec::with_capacity(charges.len());
         for (index, charge) in charges.iter().enumerate() {
             let Some(held) = self.limits.get(charge.limit) else { continue };
-            match held.take(charge, now) {
+            match held.take((index, charge), now) {
                 Ok((receipt, standing)) => {
-                    receipts.push((held, receipt));
+                    receipts.push(receipt);
                     standings.push(standing);
                 }
                 Err(short) => {
                     // Somebody was quicker since the check.
-                    receipts.iter().rev().for_each(|(held, receipt)| held.give_back(*receipt, now));
+                    self.give_back(receipts.iter().rev(), now);
                     let short = vec![Short { charge: index, wait_ns: short }];
                     return Err(Exceeded { standings: self.standings(charges, now), short });
                 }
             }
         }
-        let permit = |(held, receipt): (&Arc<Held>, Receipt)| {
+        let permit = |receipt: &Receipt| {
+            let held = self.limits.get(receipt.limit)?;
             let in_flight = matches!(held.spec.policy, Policy::InFlight(_));
-            in_flight.then(|| Permit { held: Arc::clone(held), receipt })
+            in_flight.then(|| Permit { held: Arc::clone(held), receipt: *receipt })
         };
-        Ok(Taken { standings, permits: receipts.into_iter().filter_map(permit).collect() })
+        let permits: Vec<Permit> = receipts.iter().filter_map(permit).collect();
+        if !permits.is_empty() {
+            let is_permit = |receipt: &Receipt| {
+                permits.iter().any(|permit| permit.receipt.charge == receipt.charge)
+            };
+            receipts.retain(|receipt| !is_permit(receipt));
+        }
+        Ok(Taken { standings, permits, receipts })
+    }
+
+    /// Puts back what was taken, as far as it has not come back by itself.
+    pub fn give_back<'r>(&self, receipts: impl IntoIterator<Item = &'r Receipt>, now: Now) {
+        for receipt in receipts {
+            if let Some(held) = self.limits.get(receipt.limit) {
+                held.give_back(*receipt, now);
+            }
+        }
     }
 
     /// Checks every charge and takes nothing.
@@ -215,7 +238,11 @@ impl Held {
     }
 
     /// Takes; an error is how long to wait.
-    fn take(&self, charge: &Charge<'_>, now: Now) -> Result<(Receipt, Standing), Option<u64>> {
+    fn take(
+        &self,
+        (index, charge): (usize, &Charge<'_>),
+        now: Now,
+    ) -> Result<(Receipt, Standing), Option<u64>> {
         let policy = &self.spec.policy;
         let cost = charge.cost;
         let (seat, taken) = match &self.words {
@@ -244,7 +271,8 @@ impl Held {
             }
         };
         let after = taken.map_err(|empty| empty.wait_ns)?;
-        Ok((Receipt { seat, after, cost }, policy.standing(after, now)))
+        let receipt = Receipt { charge: index, limit: charge.limit, seat, after, cost };
+        Ok((receipt, policy.standing(after, now)))
     }
 
     fn give_back(&self, receipt: Receipt, now: Now) {
@@ -267,6 +295,13 @@ impl Held {
                 }
             }
         }
+    }
+}
+
+impl Receipt {
+    /// The index of the charge that it is for.
+    pub fn charge(&self) -> usize {
+        self.charge
     }
 }
 

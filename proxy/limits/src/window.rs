@@ -4,6 +4,8 @@
 //! start, mean the same windows. A clock that is set back keeps them in the window they
 //! are in.
 
+use std::fmt;
+
 use time::{Date, Month, OffsetDateTime};
 
 use crate::Now;
@@ -55,6 +57,18 @@ pub enum WindowProblem {
     /// Shorter than a second, or longer than 31 days.
     #[error("a window is from 1s to 31d long")]
     Length,
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length(ms) if ms.is_multiple_of(SECOND_MS) => write!(f, "{} s", ms / SECOND_MS),
+            Self::Length(ms) => write!(f, "{ms} ms"),
+            Self::Day => f.write_str("day"),
+            Self::Week => f.write_str("week"),
+            Self::Month => f.write_str("month"),
+        }
+    }
 }
 
 impl Period {

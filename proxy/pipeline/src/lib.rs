@@ -48,8 +48,9 @@ pub use limits::{Limits, ThrottleKind, Throttled};
 pub use phase::canonical::{CanonicalPath, PathProblem};
 pub use pipeline::{Answered, Pipeline, ResponseNeed};
 pub use plugins::{
-    AuthorizerAnswer, BodyMode, CacheUse, Call, Denial, Grant, Identity, PluginFault, Plugins,
-    Reads, Reason, RequestOutcome, ResponseCall, ResponseOutcome, Unidentified, Value, Violation,
+    AuthorizerAnswer, BodyMode, CacheUse, Call, Denial, GivesBack, Grant, Identity, LimiterCharge,
+    LimiterLimit, PluginFault, Plugins, Reads, Reason, RequestOutcome, ResponseCall,
+    ResponseOutcome, Unidentified, Value, Violation,
 };
 pub use policy::outlook;
 pub use query::query_pairs;

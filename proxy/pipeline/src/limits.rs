@@ -3,12 +3,15 @@
 use std::fmt;
 
 use http::{HeaderName, HeaderValue};
-use portcullis_limits::{Charge, Exceeded, Taken};
+use portcullis_limits::{Charge, Exceeded, Receipt, Taken};
 
 /// Counts what passes, by a clock of its own, here or wherever gateways share it.
 pub trait Limits: Send + Sync {
     /// Takes every charge or none.
     fn take(&self, charges: &[Charge<'_>]) -> impl Future<Output = Result<Taken, Exceeded>> + Send;
+
+    /// Puts back what was taken.
+    fn give_back(&self, receipts: Vec<Receipt>) -> impl Future<Output = ()> + Send;
 
     /// Whether every charge could be taken now.
     fn check(&self, charges: &[Charge<'_>]) -> impl Future<Output = Result<(), Exceeded>> + Send;

@@ -98,6 +98,9 @@ impl<P: Plugins, L: Limits> Pipeline<P, L> {
         record: &mut Record,
     ) -> Result<Admitted, Rejection> {
         let admitted = self.decide(arrival, incoming, record).await;
+        if admitted.is_err() && !record.taken.is_empty() {
+            self.limits.give_back(std::mem::take(&mut record.taken)).await;
+        }
         record.decision =
             admitted.as_ref().err().map(Rejection::decision).or(record.decision.take());
         match admitted {
@@ -121,7 +124,7 @@ impl<P: Plugins, L: Limits> Pipeline<P, L> {
         let request = route(request, &self.routes, incoming, record)?;
         let request = guard(request, incoming, record).await?;
         let request = authorize(request, (&self.plugins, &self.limits), incoming, record).await?;
-        let request = limit(request, &self.limits, incoming, record).await?;
+        let request = limit(request, (&self.plugins, &self.limits), incoming, record).await?;
         let request = validate(request, &self.plugins, incoming, record).await?;
         transform_request(request, &self.plugins, incoming, record).await
     }

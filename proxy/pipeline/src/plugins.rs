@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use portcullis_config::{PluginUseId, Role, Use};
+use portcullis_config::{Limit, PluginUseId, Role, Use};
 use portcullis_policy::Policy;
 
 use crate::edit::{RequestEdit, ResponseEdit};
@@ -43,6 +43,15 @@ pub trait Plugins: Send + Sync {
         &self,
         call: Call<'_>,
     ) -> impl Future<Output = Result<Vec<Violation>, PluginFault>> + Send;
+
+    /// The limits that a limiter's plan names, in its order. Known since load.
+    fn limits(&self, plugin: PluginUseId) -> &[LimiterLimit];
+
+    /// Asks a limiter.
+    fn charge(
+        &self,
+        call: Call<'_>,
+    ) -> impl Future<Output = Result<Vec<LimiterCharge>, PluginFault>> + Send;
 
     /// Asks a request-transform.
     fn transform_request(
@@ -226,6 +235,35 @@ pub struct Violation {
     pub location: String,
     /// What, in words the client may read.
     pub message: String,
+}
+
+/// A limit of a limiter's plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimiterLimit {
+    /// The limit.
+    pub limit: Arc<Limit>,
+    /// Whether a request that is refused later gives back what it took.
+    pub gives_back: GivesBack,
+}
+
+/// Whether what a request took of a limit is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivesBack {
+    /// It stays taken.
+    Never,
+    /// It is, where a later phase refuses the request.
+    IfRefused,
+}
+
+/// What a limiter charges a request to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimiterCharge {
+    /// The place of the limit among those of the limiter's plan.
+    pub limit: usize,
+    /// Whose share.
+    pub key: Vec<u8>,
+    /// How much.
+    pub cost: u64,
 }
 
 /// What becomes of a request.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_config::GuardMode;
-use portcullis_limits::Permit;
+use portcullis_limits::{Permit, Receipt};
 
 use crate::admitted::Answer;
 use crate::compression::Negotiated;
@@ -33,6 +33,8 @@ pub struct Record {
     pub throttled_by: Vec<String>,
     /// Its places in flight, free again when the record is dropped.
     pub permits: Vec<Permit>,
+    /// What it took of limits, and gives back where a later phase refuses it.
+    pub taken: Vec<Receipt>,
     /// What CORS adds to whatever the client receives.
     pub cors: Option<CorsReply>,
     /// Whether and how what the client receives is compressed.

@@ -6,7 +6,9 @@
 mod from_guest;
 mod to_guest;
 
-pub(crate) use from_guest::{authorizer_answer, request_outcome, response_outcome, violations};
+pub(crate) use from_guest::{
+    authorizer_answer, charges, request_outcome, response_outcome, violations,
+};
 pub(crate) use to_guest::{body_part, each_attribute, request, response, size, value};
 
 /// What wit-bindgen makes of `wit/`.
@@ -33,6 +35,7 @@ pub(crate) mod bindings {
                 export portcullis:plugin/validator@0.1.0;
                 export portcullis:plugin/request-transform@0.1.0;
                 export portcullis:plugin/response-transform@0.1.0;
+                export portcullis:plugin/limiter@0.1.0;
             }
         ",
         exports: { default: async },

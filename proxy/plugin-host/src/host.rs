@@ -5,15 +5,17 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use portcullis_config::{OnFault, PluginUseId, Role};
+use portcullis_config::{Limit, OnFault, PluginUseId, Role};
+use portcullis_limits::{Keyed, Spec};
 use portcullis_pipeline::{
-    AuthorizerAnswer, Call, PluginFault, Plugins, Reads, RequestOutcome, ResponseCall,
-    ResponseOutcome, Unidentified, Violation,
+    AuthorizerAnswer, Call, LimiterCharge, LimiterLimit, PluginFault, Plugins, Reads,
+    RequestOutcome, ResponseCall, ResponseOutcome, Unidentified, Violation,
 };
 
 use crate::capability::{FetchedKeys, IssuerReading};
 use crate::code_cache::Digest;
 use crate::component_source::ComponentOrigin;
+use crate::load::PlannedLimit;
 use crate::metrics::UseReading;
 use crate::plugin_use::LoadedUse;
 
@@ -29,11 +31,24 @@ pub struct LoadedComponent<'a> {
 /// Every plugin use of one configuration, loaded.
 pub struct PluginHost {
     uses: Vec<Arc<LoadedUse>>,
+    /// By use, in the order of their plans.
+    limits: Vec<Vec<LimiterLimit>>,
 }
 
 impl PluginHost {
-    pub(crate) fn of(uses: Vec<Arc<LoadedUse>>) -> Self {
-        Self { uses }
+    /// Of these uses; limits of limiters are numbered from this on.
+    pub(crate) fn of(uses: Vec<Arc<LoadedUse>>, first_limit: usize) -> Self {
+        let mut numbers = first_limit..;
+        let limits = uses.iter().map(|use_| {
+            let limits = use_.limits.iter().zip(&mut numbers);
+            limits.map(|(planned, index)| limiter_limit(&use_.names.name, planned, index)).collect()
+        });
+        Self { limits: limits.collect(), uses }
+    }
+
+    /// The limits of all limiters, in the order of their numbers.
+    pub fn limits(&self) -> impl Iterator<Item = &Arc<Limit>> {
+        self.limits.iter().flatten().map(|limit| &limit.limit)
     }
 
     /// Reads the counters of every issuer whose keys are fetched, by name.
@@ -90,6 +105,17 @@ impl PluginHost {
     }
 }
 
+fn limiter_limit(limiter: &str, planned: &PlannedLimit, index: usize) -> LimiterLimit {
+    let spec = Spec {
+        scope: format!("limiters.{limiter}"),
+        name: planned.name.clone(),
+        policy: planned.policy,
+        keyed: Keyed::PerKey("as the limiter says".to_owned()),
+    };
+    let limit = Arc::new(Limit { index, spec, per: None });
+    LimiterLimit { limit, gives_back: planned.gives_back }
+}
+
 impl std::fmt::Debug for PluginHost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.uses.iter().map(|use_| &use_.names)).finish()
@@ -129,6 +155,14 @@ impl Plugins for PluginHost {
 
     async fn validate(&self, call: Call<'_>) -> Result<Vec<Violation>, PluginFault> {
         Box::pin(self.find(call.target.plugin).validate(call)).await
+    }
+
+    fn limits(&self, plugin: PluginUseId) -> &[LimiterLimit] {
+        self.limits.get(plugin.0).map_or(&[], Vec::as_slice)
+    }
+
+    async fn charge(&self, call: Call<'_>) -> Result<Vec<LimiterCharge>, PluginFault> {
+        Box::pin(self.find(call.target.plugin).charge(call)).await
     }
 
     async fn transform_request(&self, call: Call<'_>) -> Result<RequestOutcome, PluginFault> {

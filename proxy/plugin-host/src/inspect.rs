@@ -66,7 +66,7 @@ pub enum ComponentProblem {
     NoLifecycle,
     /// No role.
     #[error(
-        "the component exports no role (authorizer, validator, request-transform, response-transform)"
+        "the component exports no role (authorizer, validator, request-transform, response-transform, limiter)"
     )]
     NoRole,
 }
@@ -102,6 +102,7 @@ pub(crate) fn surface(component: &Component) -> Result<Surface, ComponentProblem
             "validator" => surface.roles.push(Role::Validator),
             "request-transform" => surface.roles.push(Role::RequestTransform),
             "response-transform" => surface.roles.push(Role::ResponseTransform),
+            "limiter" => surface.roles.push(Role::Limiter),
             _ => {}
         }
     }

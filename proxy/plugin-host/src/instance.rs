@@ -6,7 +6,7 @@ use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::abi::exports::{
-    authorizer, lifecycle, request_transform, response_transform, validator,
+    authorizer, lifecycle, limiter, request_transform, response_transform, validator,
 };
 use crate::abi::imports::types::{Request, Response};
 use crate::clock::Clock;
@@ -19,6 +19,7 @@ struct Exports {
     validator: Option<validator::GuestIndices>,
     request_transform: Option<request_transform::GuestIndices>,
     response_transform: Option<response_transform::GuestIndices>,
+    limiter: Option<limiter::GuestIndices>,
 }
 
 impl Exports {
@@ -30,6 +31,7 @@ impl Exports {
             validator: validator::GuestIndices::new(pre).ok(),
             request_transform: request_transform::GuestIndices::new(pre).ok(),
             response_transform: response_transform::GuestIndices::new(pre).ok(),
+            limiter: limiter::GuestIndices::new(pre).ok(),
         })
     }
 }
@@ -44,6 +46,8 @@ pub(crate) enum RoleCall {
     TransformRequest(Request),
     /// Of the response-transform.
     TransformResponse(Request, Response),
+    /// Of the limiter.
+    Charge(Request),
 }
 
 /// A role's answer, as the guest gave it.
@@ -56,6 +60,8 @@ pub(crate) enum RoleAnswer {
     RequestTransformed(request_transform::Outcome),
     /// The response-transform's.
     ResponseTransformed(response_transform::Outcome),
+    /// The limiter's.
+    Charged(Vec<limiter::Charge>),
 }
 
 /// A component, linked and ready to be instantiated.
@@ -110,6 +116,7 @@ struct Roles {
     validator: Option<validator::Guest>,
     request_transform: Option<request_transform::Guest>,
     response_transform: Option<response_transform::Guest>,
+    limiter: Option<limiter::Guest>,
 }
 
 impl Instance {
@@ -173,6 +180,12 @@ impl Instance {
                 let guest = found(&mut roles.response_transform, indices, load)?;
                 let outcome = guest.call_transform(store, request, response).await?;
                 Ok(RoleAnswer::ResponseTransformed(outcome))
+            }
+            RoleCall::Charge(request) => {
+                let indices = exports.limiter.as_ref();
+                let load = |indices: &limiter::GuestIndices| indices.load(&mut *store, raw);
+                let guest = found(&mut roles.limiter, indices, load)?;
+                Ok(RoleAnswer::Charged(guest.call_limit(store, request).await?))
             }
         }
     }

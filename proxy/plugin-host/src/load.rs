@@ -2,6 +2,7 @@
 //! with the grants. Runs when a configuration is loaded, never on a request.
 
 mod issuers;
+mod limits;
 mod plan;
 mod problem;
 mod streaming;
@@ -34,6 +35,7 @@ use crate::shared::{Opened, UseShared};
 use crate::slots::{SharedSlots, Slots, reserve};
 use crate::state::{Moment, Spent, State};
 
+pub(crate) use limits::PlannedLimit;
 pub(crate) use plan::{Consent, Introduction, names_it, ungranted};
 pub(crate) use problem::LoadProblem;
 
@@ -63,7 +65,8 @@ impl Engine {
         previous: Option<&PluginHost>,
     ) -> Result<PluginHost, Diagnostics> {
         let files = ComponentFiles::In(gateway.plugin_directory.as_deref());
-        let host = self.load_uses(&gateway.plugin_uses, files, previous)?;
+        let uses = (&gateway.plugin_uses[..], gateway.throttles.len());
+        let host = self.load_numbered(uses, files, previous)?;
         match Diagnostics::from_problems(streaming::problems(&gateway.apis, &host)) {
             Some(diagnostics) => Err(diagnostics),
             None => Ok(host),
@@ -78,6 +81,16 @@ impl Engine {
     pub fn load_uses(
         &self,
         uses: &[PluginUse],
+        files: ComponentFiles<'_>,
+        previous: Option<&PluginHost>,
+    ) -> Result<PluginHost, Diagnostics> {
+        self.load_numbered((uses, 0), files, previous)
+    }
+
+    /// The same, with the number of the first limit of a limiter.
+    fn load_numbered(
+        &self,
+        (uses, first_limit): (&[PluginUse], usize),
         files: ComponentFiles<'_>,
         previous: Option<&PluginHost>,
     ) -> Result<PluginHost, Diagnostics> {
@@ -104,7 +117,7 @@ impl Engine {
                     loaded.iter().flat_map(|use_| use_.code.iter().copied()).collect();
                 self.inner().code.keep_only(&used);
                 image::make_in_background(self, orders);
-                let host = PluginHost::of(loaded);
+                let host = PluginHost::of(loaded, first_limit);
                 block_on(first_keys(&host.fetched_keys()));
                 Ok(host)
             }
@@ -144,7 +157,8 @@ impl Engine {
             .map_err(|found| diagnostics(found, plugin_use))?;
         opened.keyvalue = self.keyvalue(plugin_use);
         opened.credentials = self.credentials(plugin_use, &surface).map_err(at)?;
-        let shared = Arc::new(UseShared::new(&plugin_use.name, plugin_use.budget, clocks, opened));
+        let (name, budget) = (&plugin_use.name, plugin_use.budget);
+        let shared = Arc::new(UseShared::new(name, budget, clocks, opened));
         let settings = plugin_use.settings.to_string();
         let isolation = plugin_use.isolation.unwrap_or(match origin {
             ComponentOrigin::Builtin => Isolation::Reuse(REUSE),
@@ -169,6 +183,7 @@ impl Engine {
             reads: introduction.reads,
             challenge: introduction.challenge,
             answers: introduction.answers,
+            limits: introduction.limits,
             metrics: UseMetrics::default(),
         });
         let order = wants_image.then(|| image::Order {
@@ -203,6 +218,7 @@ impl Engine {
         let kind = match plugin_use.roles.first() {
             Some(Role::Authorizer) => "authorizer",
             Some(Role::Validator) => "validator",
+            Some(Role::Limiter) => "limiter",
             _ => "transform",
         };
         let store = self.inner().stores.open(format!("{kind} {}", plugin_use.name));

@@ -7,8 +7,8 @@ use crossbeam_queue::ArrayQueue;
 use http::HeaderValue;
 use portcullis_config::{IdentitySource, OnFault, Role};
 use portcullis_pipeline::{
-    AuthorizerAnswer, CacheUse, Call, Grant, PluginFault, Reads, RequestOutcome, ResponseCall,
-    ResponseOutcome, Unidentified, Violation,
+    AuthorizerAnswer, CacheUse, Call, Grant, LimiterCharge, PluginFault, Reads, RequestOutcome,
+    ResponseCall, ResponseOutcome, Unidentified, Violation,
 };
 
 use crate::abi;
@@ -20,6 +20,7 @@ use crate::component_source::ComponentOrigin;
 use crate::engine::Engine;
 use crate::identity;
 use crate::instance::{Configured, Prepared, RoleAnswer, RoleCall};
+use crate::load::PlannedLimit;
 use crate::metrics::{BreakerReading, DecisionKind, UseMetrics, UseReading};
 use crate::result_cache::{Asking, NoGrant, ResultCache};
 use crate::shared::UseShared;
@@ -47,6 +48,8 @@ pub(crate) struct LoadedUse {
     pub(crate) challenge: Option<HeaderValue>,
     /// Paths that it answers GET requests for itself.
     pub(crate) answers: Vec<String>,
+    /// The limits it charges requests to, as a limiter.
+    pub(crate) limits: Vec<PlannedLimit>,
     /// How an instance is chosen and kept.
     pub(crate) keeping: Keeping,
     /// What happens to the request when it faults.
@@ -140,6 +143,18 @@ impl LoadedUse {
                     if found.is_empty() { DecisionKind::Allowed } else { DecisionKind::Refused };
                 self.metrics.decided(kind);
                 Ok(abi::violations(found))
+            }
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    /// Asks the limiter.
+    pub(crate) async fn charge(&self, call: Call<'_>) -> Result<Vec<LimiterCharge>, PluginFault> {
+        let request = self.request(&call, Role::Limiter);
+        match self.call(RoleCall::Charge(request), &call.view).await? {
+            RoleAnswer::Charged(charges) => {
+                self.metrics.decided(DecisionKind::Allowed);
+                abi::charges(charges, &self.limits)
             }
             _ => Err(wrong_answer()),
         }

@@ -101,7 +101,8 @@ pub(crate) fn build(
     telemetry: &Telemetry,
 ) -> Result<Running, BuildError> {
     let upstreams = Upstreams::build(&gateway, previous.map(|running| running.upstreams.as_ref()))?;
-    let limits = LocalLimits::new(&gateway, previous.map(|running| running.pipeline.limits()));
+    let known = previous.map(|running| running.pipeline.limits());
+    let limits = LocalLimits::new(&gateway, &plugins, known);
     let pipeline = pipeline(gateway.apis, (plugins, limits), &gateway.plugin_uses)?;
     let routes = pipeline.routes().routes();
     let route_metrics = telemetry.route_metrics(
@@ -160,7 +161,7 @@ pub fn check(file: &Path) -> Result<Checked, CheckError> {
         routes: gateway.apis.iter().map(|api| api.routes.len()).sum(),
         plugins: gateway.plugin_uses.len(),
     };
-    let limits = LocalLimits::new(&gateway, None);
+    let limits = LocalLimits::new(&gateway, &plugins, None);
     pipeline(gateway.apis, (plugins, limits), &gateway.plugin_uses).map_err(BuildError::from)?;
     Ok(checked)
 }

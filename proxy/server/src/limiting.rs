@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use portcullis_config::{Gateway, Limit};
-use portcullis_limits::{Charge, Exceeded, LimitReading, Limiter, Now, Spec, Taken};
+use portcullis_limits::{Charge, Exceeded, LimitReading, Limiter, Now, Receipt, Spec, Taken};
 use portcullis_pipeline::Limits;
+use portcullis_plugin_host::PluginHost;
 
 /// The limits of a configuration, counted in this process.
 pub(crate) struct LocalLimits {
@@ -16,9 +17,9 @@ pub(crate) struct LocalLimits {
 
 impl LocalLimits {
     /// The limits of a configuration, with what was taken of equal ones of the last.
-    pub(crate) fn new(gateway: &Gateway, previous: Option<&Self>) -> Self {
+    pub(crate) fn new(gateway: &Gateway, plugins: &PluginHost, previous: Option<&Self>) -> Self {
         let spec = |limit: &Arc<Limit>| limit.spec.clone();
-        let specs: Vec<Spec> = gateway.throttles.iter().map(spec).collect();
+        let specs: Vec<Spec> = gateway.throttles.iter().chain(plugins.limits()).map(spec).collect();
         let known = previous.map(|previous| &previous.limiter);
         Self {
             limiter: Limiter::new(&specs, gateway.limits.throttle_keys, known),
@@ -43,6 +44,10 @@ impl LocalLimits {
 impl Limits for LocalLimits {
     async fn take(&self, charges: &[Charge<'_>]) -> Result<Taken, Exceeded> {
         self.limiter.take(charges, self.now())
+    }
+
+    async fn give_back(&self, receipts: Vec<Receipt>) {
+        self.limiter.give_back(&receipts, self.now());
     }
 
     async fn check(&self, charges: &[Charge<'_>]) -> Result<(), Exceeded> {

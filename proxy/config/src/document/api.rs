@@ -48,6 +48,8 @@ table! {
         security: Named<Composable<Use>>,
         /// How JSON bodies are judged where a schema is given for them.
         json: JsonRules = {},
+        /// The limiters of its routes.
+        limiters: Option<Vec<Use>>,
         /// What rewrites requests of its routes, in order.
         request_transforms: Option<Vec<Use>>,
         /// What rewrites responses of its routes, in order.
@@ -95,6 +97,8 @@ table! {
         /// What is checked: validators by name, and tables of checks, in order. The API's
         /// where absent.
         validate: Option<Checks>,
+        /// The limiters. The API's where absent.
+        limiters: Option<Vec<Use>>,
         /// What rewrites requests, in order. The API's where absent.
         request_transforms: Option<Vec<Use>>,
         /// What rewrites responses, in order. The API's where absent.

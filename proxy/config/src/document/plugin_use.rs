@@ -1,4 +1,5 @@
-//! `[authorizers.NAME]`, `[validators.NAME]` and `[transforms.NAME]` as typed.
+//! `[authorizers.NAME]`, `[validators.NAME]`, `[transforms.NAME]` and `[limiters.NAME]` as
+//! typed.
 
 use super::{FilePath, Text};
 use crate::read::{Either, Named, Number, Settings, Size, Time, Written, table, words};

@@ -21,6 +21,8 @@ pub enum Role {
     RequestTransform,
     /// Rewrites responses.
     ResponseTransform,
+    /// Which limits is it charged to?
+    Limiter,
 }
 
 impl Role {
@@ -31,12 +33,13 @@ impl Role {
             Self::Validator => "validator",
             Self::RequestTransform => "request-transform",
             Self::ResponseTransform => "response-transform",
+            Self::Limiter => "limiter",
         }
     }
 }
 
 /// A configured use of a plugin: `[authorizers.NAME]`, `[validators.NAME]`,
-/// `[transforms.NAME]`.
+/// `[transforms.NAME]`, `[limiters.NAME]`.
 #[derive(Debug)]
 pub struct PluginUse {
     /// The name in the configuration.

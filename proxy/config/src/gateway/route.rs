@@ -56,6 +56,8 @@ pub struct Route {
     pub scopes: Option<Scopes>,
     /// How much may pass.
     pub limits: RouteLimits,
+    /// Plugins that say what else it is charged to, in order.
+    pub limiters: Vec<Use>,
     /// Request headers that only the gateway writes, in the order written.
     pub identity_headers: Arc<[IdentityHeader]>,
     /// Checks, in order.
@@ -90,6 +92,7 @@ impl Route {
             Access::By(authorization) => authorization.uses(),
         };
         let roles = [
+            (Role::Limiter, &self.limiters),
             (Role::Validator, &self.validators),
             (Role::RequestTransform, &self.request_transforms),
             (Role::ResponseTransform, &self.response_transforms),

@@ -58,6 +58,7 @@ pub(super) struct Inherited {
     pub(super) scopes: Option<Scopes>,
     pub(super) identity_headers: Arc<[IdentityHeader]>,
     pub(super) checked: Checked,
+    pub(super) limiters: Vec<Use>,
     pub(super) request_transforms: Vec<Use>,
     pub(super) response_transforms: Vec<Use>,
     pub(super) request: Option<Arc<RequestMapping>>,
@@ -156,6 +157,8 @@ fn inherited(
             .as_ref()
             .map_or_else(|| Arc::from([]), |written| identity::headers(written, resolver)),
         checked: checked.unwrap_or_default(),
+        limiters: uses(Role::Limiter, written.limiters.as_ref(), plugins, resolver)
+            .unwrap_or_default(),
         request_transforms: uses(Role::RequestTransform, requests, plugins, resolver)
             .unwrap_or_default(),
         response_transforms: uses(Role::ResponseTransform, responses, plugins, resolver)

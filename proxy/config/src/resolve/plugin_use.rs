@@ -1,5 +1,5 @@
-//! `[authorizers.NAME]`, `[validators.NAME]`, `[transforms.NAME]`, and references to
-//! them.
+//! `[authorizers.NAME]`, `[validators.NAME]`, `[transforms.NAME]`, `[limiters.NAME]`, and
+//! references to them.
 
 use std::collections::BTreeMap;
 
@@ -27,6 +27,7 @@ pub(super) struct PluginUses {
     authorizers: Names<Authorizer>,
     validators: Names<PluginUseId>,
     transforms: Names<PluginUseId>,
+    limiters: Names<PluginUseId>,
 }
 
 /// The sections that define plugin uses.
@@ -35,6 +36,7 @@ enum Section {
     Authorizers,
     Validators,
     Transforms,
+    Limiters,
 }
 
 pub(super) fn plugin_uses(document: &Document, resolver: &mut Resolver<'_>) -> PluginUses {
@@ -42,6 +44,7 @@ pub(super) fn plugin_uses(document: &Document, resolver: &mut Resolver<'_>) -> P
     let authorizers = authorizers(document, &mut uses, resolver);
     let validators = ("validator", "a validator", Section::Validators);
     let transforms = ("transform", "a transform", Section::Transforms);
+    let limiters = ("limiter", "a limiter", Section::Limiters);
     let mut section = |(kind, article, section), written: &Named<document::PluginUse>| {
         check_names(article, written, resolver);
         let mut names = Names::new(kind);
@@ -57,7 +60,8 @@ pub(super) fn plugin_uses(document: &Document, resolver: &mut Resolver<'_>) -> P
     };
     let validators = section(validators, &document.validators);
     let transforms = section(transforms, &document.transforms);
-    PluginUses { uses, authorizers, validators, transforms }
+    let limiters = section(limiters, &document.limiters);
+    PluginUses { uses, authorizers, validators, transforms, limiters }
 }
 
 fn authorizers(
@@ -140,7 +144,11 @@ impl PluginUses {
         argument: Option<String>,
         resolver: &mut Resolver<'_>,
     ) -> Option<Use> {
-        let names = if role == Role::Validator { &self.validators } else { &self.transforms };
+        let names = match role {
+            Role::Validator => &self.validators,
+            Role::Limiter => &self.limiters,
+            Role::Authorizer | Role::RequestTransform | Role::ResponseTransform => &self.transforms,
+        };
         let plugin = names.find(&name.value, &name.place, resolver)?;
         if let Some(Some(found)) = self.uses.get_mut(plugin.0)
             && !found.roles.contains(&role)
@@ -207,17 +215,17 @@ fn plugin_use(
         Section::Authorizers => vec![Role::Authorizer],
         Section::Validators => vec![Role::Validator],
         Section::Transforms => Vec::new(),
+        Section::Limiters => vec![Role::Limiter],
     };
     if let (Section::Authorizers, Some(on_fault)) = (section, &written.on_fault) {
         let message = "an authorizer that faults always denies, so it takes no `on_fault`";
         resolver.problem(&on_fault.place, message);
     }
-    if let (Section::Validators | Section::Transforms, Some(cache)) = (section, &written.cache) {
+    let authorizes = section == Section::Authorizers;
+    if let (false, Some(cache)) = (authorizes, &written.cache) {
         resolver.problem(&cache.place, "only what authorizers grant can be cached");
     }
-    if let (Section::Validators | Section::Transforms, Some(sources)) =
-        (section, &written.identity_sources)
-    {
+    if let (false, Some(sources)) = (authorizes, &written.identity_sources) {
         resolver.problem(&sources.place, "only authorizers learn an identity from a request");
     }
     PluginUse {
@@ -252,7 +260,7 @@ fn isolation(written: &document::Isolation) -> Isolation {
 fn budget(section: Section, written: &document::Budget) -> Budget {
     let output = match section {
         Section::Transforms => TRANSFORM_OUTPUT,
-        Section::Authorizers | Section::Validators => OUTPUT,
+        Section::Authorizers | Section::Validators | Section::Limiters => OUTPUT,
     };
     Budget {
         wall_time: written.wall_time.0,

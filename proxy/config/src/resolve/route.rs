@@ -67,6 +67,7 @@ pub(super) fn route(
     if let Some(described) = described {
         checked.rules = described.rules.and(&checked.rules);
     }
+    let limiters = api::uses(Role::Limiter, written.limiters.as_ref(), plugins, resolver);
     let requests = written.request_transforms.as_ref();
     let requests = api::uses(Role::RequestTransform, requests, plugins, resolver);
     let responses = written.response_transforms.as_ref();
@@ -89,6 +90,7 @@ pub(super) fn route(
         access: access?,
         scopes,
         limits,
+        limiters: limiters.unwrap_or_else(|| inherited.limiters.clone()),
         identity_headers: identity_headers
             .unwrap_or_else(|| Arc::clone(&inherited.identity_headers)),
         validators: checked.validators,

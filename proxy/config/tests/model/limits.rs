@@ -9,6 +9,7 @@ use crate::whole;
 fn shown(limit: &Limit) -> String {
     let how_much = match limit.spec.policy {
         Policy::Bucket(bucket) => format!("{} {}", bucket.rate(), bucket.burst()),
+        Policy::Fixed(_) | Policy::Sliding(_) => panic!("only limiters have windows"),
         Policy::InFlight(limit) => limit.to_string(),
     };
     let whose = limit.per.as_ref().map_or("all".to_owned(), LimitKey::to_string);

@@ -157,8 +157,9 @@ fn upstreams_are_as_written() {
 fn plugin_uses_are_as_written() {
     let (_folder, gateway) = whole();
 
-    let [partners, _staff, orders, headers, unused, _schemas] = &gateway.plugin_uses[..] else {
-        panic!("six uses")
+    let [partners, _staff, orders, headers, unused, plans, _schemas] = &gateway.plugin_uses[..]
+    else {
+        panic!("seven uses")
     };
     assert_eq!((partners.plugin.as_str(), partners.plugin_place.text()), ("jwt", "\"jwt\""));
     assert_eq!(partners.settings["audience"][0], "orders");
@@ -184,6 +185,7 @@ fn plugin_uses_are_as_written() {
         (Some(Isolation::Fresh), 16 << 20)
     );
     assert!(unused.roles.is_empty());
+    assert_eq!((plans.roles.as_slice(), plans.name.as_str()), (&[Role::Limiter][..], "plans"));
 }
 
 #[test]
@@ -292,6 +294,8 @@ fn routes_inherit_what_they_do_not_write() {
     assert_eq!(post.validators[0].argument.as_deref(), Some("body"));
     assert_eq!((post.request_transforms.len(), post.response_transforms.len()), (0, 1));
     assert_eq!(post.body_limit, 100);
+    let limiters = [get, post].map(|route| route.limiters[0].argument.as_deref());
+    assert_eq!(limiters, [None, Some("x")]);
     let Integration::Proxy { upstream, path } = &post.integration else { panic!("an upstream") };
     let rewrite = PathRewrite::ReplacePrefix { strip: "/v1".into(), add: "/api".into() };
     assert_eq!((upstream.name.as_str(), path), ("plain", &rewrite));

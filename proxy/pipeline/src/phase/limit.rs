@@ -1,25 +1,30 @@
 //! Asks whether there is room for a request within the limits of its route.
 //!
 //! ```text
-//! own share first:  route ▸ api ▸ gateway, each per key
-//! then for all:     route ▸ api ▸ gateway
+//! limiters first:   what they say, in order
+//! own share then:   route ▸ api ▸ gateway, each per key
+//! last for all:     route ▸ api ▸ gateway
 //! ```
 //!
 //! All of them are checked before any is charged, so a refused request takes nothing.
 
+use std::sync::Arc;
+
 use portcullis_config::{Limit, LimitFields, RouteLimits};
-use portcullis_limits::{Charge, Exceeded, Policy, Standing};
+use portcullis_limits::{Charge, Exceeded, Policy, Receipt, Standing};
 
 use crate::incoming::Incoming;
 use crate::limits::{Limits, ThrottleKind, Throttled};
 use crate::phase::authorize::Authorized;
 use crate::phase::limit::key::Keys;
+use crate::plugins::Plugins;
 use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::view::{Subject, View};
 
 mod fields;
 mod key;
+mod limiters;
 
 /// A request that has been counted.
 #[derive(Debug)]
@@ -34,30 +39,34 @@ impl Limited {
     }
 }
 
-/// Charges a request to every limit of its route, or refuses it.
-pub(crate) async fn limit(
+/// Charges a request to every limit of its route and of its limiters, or refuses it.
+pub(crate) async fn limit<I: Incoming>(
     mut authorized: Authorized,
-    limits: &impl Limits,
-    incoming: &mut impl Incoming,
+    (plugins, limits): (&impl Plugins, &impl Limits),
+    incoming: &mut I,
     record: &mut Record,
 ) -> Result<Limited, Rejection> {
-    let route = &authorized.routed().route().limits;
-    if route.ladder.is_empty() {
+    let route = Arc::clone(authorized.routed().served());
+    let (limiters, route) = (&route.route.limiters, &route.route.limits);
+    if route.ladder.is_empty() && limiters.is_empty() {
         return Ok(Limited { authorized });
     }
+    let said = limiters::ask(&authorized, plugins, (incoming, record)).await?;
+    let all = said.before(&route.ladder);
     let parts = authorized.subject().as_received(incoming);
     let keys = Keys::of(&route.ladder, View::of(&parts), route.ipv6_prefix);
-    let charges = charges(route, &keys);
+    let charges: Vec<Charge<'_>> = said.charges().chain(charges(route, &keys)).collect();
     match limits.take(&charges).await {
         Ok(taken) => {
             record.permits.extend(taken.permits);
+            let returns = |receipt: &Receipt| said.gives_back(receipt.charge());
+            record.taken.extend(taken.receipts.into_iter().filter(returns));
             if route.fields == LimitFields::Always {
-                let fields = fields::fields(&route.ladder, &taken.standings);
-                authorized.add_response_headers(fields);
+                authorized.add_response_headers(fields::fields(&all, &taken.standings));
             }
             Ok(Limited { authorized })
         }
-        Err(exceeded) => Err(refusal(route, &exceeded, record)),
+        Err(exceeded) => Err(refusal((route.fields, &all), &exceeded, record)),
     }
 }
 
@@ -99,36 +108,40 @@ pub(crate) async fn note_failure(
     let _spent = limits.take(&[charge]).await;
 }
 
-fn charges<'a>(route: &RouteLimits, keys: &'a Keys) -> Vec<Charge<'a>> {
-    let charge = |(at, limit): (usize, &std::sync::Arc<Limit>)| Charge {
+fn charges<'a>(route: &'a RouteLimits, keys: &'a Keys) -> impl Iterator<Item = Charge<'a>> {
+    route.ladder.iter().enumerate().map(|(at, limit)| Charge {
         limit: limit.index,
         key: keys.get(at),
         cost: match limit.spec.policy {
-            Policy::Bucket(_) => route.cost,
+            Policy::Bucket(_) | Policy::Fixed(_) | Policy::Sliding(_) => route.cost,
             Policy::InFlight(_) => 1,
         },
-    };
-    route.ladder.iter().enumerate().map(charge).collect()
+    })
 }
 
-fn refusal(route: &RouteLimits, exceeded: &Exceeded, record: &mut Record) -> Rejection {
+fn refusal(
+    (told, limits): (LimitFields, &[Arc<Limit>]),
+    exceeded: &Exceeded,
+    record: &mut Record,
+) -> Rejection {
     let short: Vec<&Limit> = exceeded
         .short
         .iter()
-        .filter_map(|short| route.ladder.get(short.charge).map(AsRef::as_ref))
+        .filter_map(|short| limits.get(short.charge).map(AsRef::as_ref))
         .collect();
     let kind = match short.first().map(|limit| limit.spec.policy) {
         Some(Policy::InFlight(_)) => ThrottleKind::InFlight,
-        Some(Policy::Bucket(_)) | None => ThrottleKind::Rate,
-    };
-    let limits: Vec<String> = short.iter().map(|limit| limit.spec.name.clone()).collect();
-    record.throttled_by.clone_from(&limits);
-    let fields = match route.fields {
-        LimitFields::Refusals | LimitFields::Always => {
-            fields::fields(&route.ladder, &standings(exceeded))
+        Some(Policy::Bucket(_) | Policy::Fixed(_) | Policy::Sliding(_)) | None => {
+            ThrottleKind::Rate
         }
+    };
+    let names: Vec<String> = short.iter().map(|limit| limit.spec.name.clone()).collect();
+    record.throttled_by.clone_from(&names);
+    let fields = match told {
+        LimitFields::Refusals | LimitFields::Always => fields::fields(limits, &standings(exceeded)),
         LimitFields::Never => Vec::new(),
     };
+    let limits = names;
     Rejection::Throttled(Throttled { kind, limits, retry_after_s: retry_after(exceeded), fields })
 }
 

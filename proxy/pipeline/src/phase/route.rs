@@ -28,7 +28,7 @@ impl Routed {
     }
 
     /// Its route, with the API it belongs to.
-    pub(crate) fn served(&self) -> &ServedRoute {
+    pub(crate) fn served(&self) -> &Arc<ServedRoute> {
         &self.route
     }
 

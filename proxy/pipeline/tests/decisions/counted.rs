@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use portcullis_limits::{Charge, Exceeded, Limiter, Now, Spec, Taken};
+use portcullis_limits::{Charge, Exceeded, Limiter, Now, Receipt, Spec, Taken};
 use portcullis_pipeline::{Limits, Pipeline};
 
 use crate::scripted::Scripted;
@@ -34,6 +34,10 @@ impl Counted {
 impl Limits for Counted {
     async fn take(&self, charges: &[Charge<'_>]) -> Result<Taken, Exceeded> {
         self.limiter.take(charges, self.now())
+    }
+
+    async fn give_back(&self, receipts: Vec<Receipt>) {
+        self.limiter.give_back(&receipts, self.now());
     }
 
     async fn check(&self, charges: &[Charge<'_>]) -> Result<(), Exceeded> {

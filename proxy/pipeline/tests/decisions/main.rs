@@ -19,6 +19,8 @@ mod identity_headers;
 #[cfg(test)]
 mod limit;
 #[cfg(test)]
+mod limiters;
+#[cfg(test)]
 mod mapping;
 #[cfg(test)]
 mod policies;

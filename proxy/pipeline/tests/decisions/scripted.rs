@@ -6,13 +6,15 @@ use std::sync::Mutex;
 use http::HeaderValue;
 use portcullis_config::{PluginUseId, Role};
 use portcullis_pipeline::{
-    AuthorizerAnswer, BodyMode, CacheUse, Call, Denial, Grant, Identity, PluginFault, Plugins,
-    Reads, RequestOutcome, ResponseCall, ResponseOutcome, Unidentified, View, Violation,
+    AuthorizerAnswer, BodyMode, CacheUse, Call, Denial, Grant, Identity, LimiterCharge,
+    LimiterLimit, PluginFault, Plugins, Reads, RequestOutcome, ResponseCall, ResponseOutcome,
+    Unidentified, View, Violation,
 };
 
 type Authorize = Box<dyn Fn(View<'_>) -> AuthorizerAnswer + Send + Sync>;
 type Validate = Box<dyn Fn(View<'_>) -> Result<Vec<Violation>, PluginFault> + Send + Sync>;
 type OnRequest = Box<dyn Fn(View<'_>) -> Result<RequestOutcome, PluginFault> + Send + Sync>;
+type OnLimit = Box<dyn Fn(View<'_>) -> Result<Vec<LimiterCharge>, PluginFault> + Send + Sync>;
 type OnResponse =
     Box<dyn Fn(ResponseCall<'_>) -> Result<ResponseOutcome, PluginFault> + Send + Sync>;
 
@@ -29,6 +31,8 @@ pub(crate) struct Scripted {
     validators: HashMap<usize, Validate>,
     request_transforms: HashMap<usize, OnRequest>,
     response_transforms: HashMap<usize, OnResponse>,
+    limiters: HashMap<usize, OnLimit>,
+    limits: HashMap<usize, Vec<LimiterLimit>>,
     asked: Mutex<Vec<usize>>,
 }
 
@@ -48,6 +52,17 @@ impl Scripted {
         says: impl Fn(View<'_>) -> Result<Vec<Violation>, PluginFault> + Send + Sync + 'static,
     ) -> Self {
         self.validators.insert(id, Box::new(says));
+        self
+    }
+
+    pub(crate) fn limiter(
+        mut self,
+        id: usize,
+        limits: Vec<LimiterLimit>,
+        says: impl Fn(View<'_>) -> Result<Vec<LimiterCharge>, PluginFault> + Send + Sync + 'static,
+    ) -> Self {
+        self.limits.insert(id, limits);
+        self.limiters.insert(id, Box::new(says));
         self
     }
 
@@ -144,6 +159,14 @@ impl Plugins for Scripted {
 
     async fn validate(&self, call: Call<'_>) -> Result<Vec<Violation>, PluginFault> {
         self.validators[&self.ask(call.target.plugin)](call.view)
+    }
+
+    fn limits(&self, plugin: PluginUseId) -> &[LimiterLimit] {
+        self.limits.get(&plugin.0).map_or(&[], Vec::as_slice)
+    }
+
+    async fn charge(&self, call: Call<'_>) -> Result<Vec<LimiterCharge>, PluginFault> {
+        self.limiters[&self.ask(call.target.plugin)](call.view)
     }
 
     async fn transform_request(&self, call: Call<'_>) -> Result<RequestOutcome, PluginFault> {

@@ -31,6 +31,7 @@ pub(crate) fn route(key: &str) -> Route {
         access: Access::Open,
         scopes: None,
         limits: RouteLimits::default(),
+        limiters: Vec::new(),
         identity_headers: Arc::from([]),
         validators: Vec::new(),
         rules: Arc::default(),

@@ -8,15 +8,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use portcullis_pipeline::{
-    Answer, Denial, Grant, Identity, PluginFault, Reason, RequestEdit, RequestOutcome,
-    ResponseEdit, ResponseOutcome, Value, Violation,
+    Answer, Denial, Grant, Identity, LimiterCharge, PluginFault, Reason, RequestEdit,
+    RequestOutcome, ResponseEdit, ResponseOutcome, Value, Violation,
 };
 use portcullis_policy::Policy;
 
-use super::exports::{authorizer, request_transform, response_transform, validator};
+use super::exports::{authorizer, limiter, request_transform, response_transform, validator};
 use super::imports::{edits, types};
 use crate::credentials::CredentialSource;
+use crate::load::PlannedLimit;
 
+/// Bytes of the key of a charge.
+const KEY_BYTES: usize = 256;
+/// The most that a charge takes.
+const MOST_COST: u64 = 1_000_000_000;
 /// More violations than a client can use.
 const MOST_VIOLATIONS: usize = 100;
 
@@ -99,6 +104,33 @@ pub(crate) fn violations(found: Vec<validator::Violation>) -> Vec<Violation> {
     let violation =
         |v: validator::Violation| Violation { location: v.location, message: v.message };
     found.into_iter().take(MOST_VIOLATIONS).map(violation).collect()
+}
+
+/// Translates a limiter's answer, whose plan has these limits.
+pub(crate) fn charges(
+    said: Vec<limiter::Charge>,
+    limits: &[PlannedLimit],
+) -> Result<Vec<LimiterCharge>, PluginFault> {
+    let mut charges: Vec<LimiterCharge> = Vec::with_capacity(said.len().min(limits.len()));
+    for said in said {
+        let bad = |why: &str| {
+            let name = said.limit.escape_debug();
+            PluginFault::BadAnswer(format!("a charge to the limit `{name}`: {why}"))
+        };
+        let limit = limits.iter().position(|limit| limit.name == said.limit);
+        let limit = limit.ok_or_else(|| bad("the plan has no such limit"))?;
+        if charges.iter().any(|other| other.limit == limit) {
+            return Err(bad("another charge of this answer names it"));
+        }
+        if said.key.len() > KEY_BYTES {
+            return Err(bad("its key is longer than 256 bytes"));
+        }
+        if said.cost > MOST_COST {
+            return Err(bad("it costs more than 1000000000"));
+        }
+        charges.push(LimiterCharge { limit, key: said.key, cost: said.cost });
+    }
+    Ok(charges)
 }
 
 /// Translates a request-transform's answer.

@@ -12,6 +12,7 @@ use portcullis_config::{
 use portcullis_pipeline::{BodyMode, Reads};
 use serde_json::Value;
 
+use super::limits::{self, PlannedLimit};
 use super::{LoadProblem, issuers};
 use crate::abi::exports::lifecycle;
 use crate::capability::{HttpClient, Issuers, covers};
@@ -60,6 +61,8 @@ pub(crate) struct Introduction {
     pub(crate) origins: Vec<Origin>,
     /// Paths that it answers GET requests for itself.
     pub(crate) answers: Vec<String>,
+    /// The limits it will charge requests to.
+    pub(crate) limits: Vec<PlannedLimit>,
     /// Whether it drew randomness while it was configured.
     pub(crate) random: Spent,
     /// How long `configure` took.
@@ -95,6 +98,13 @@ impl Introduction {
                 Err(why) => problems.push(LoadProblem::Origin { text, why }),
             }
         }
+        let limits = match limits::limits(plan.limits) {
+            Ok(limits) => limits,
+            Err(found) => {
+                problems.extend(found);
+                Vec::new()
+            }
+        };
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -112,6 +122,7 @@ impl Introduction {
             issuers: plan.issuers,
             origins,
             answers: plan.answers,
+            limits,
             random,
             took,
             cacheable,
@@ -265,6 +276,7 @@ fn role(said: lifecycle::Role) -> Role {
         lifecycle::Role::Validator => Role::Validator,
         lifecycle::Role::RequestTransform => Role::RequestTransform,
         lifecycle::Role::ResponseTransform => Role::ResponseTransform,
+        lifecycle::Role::Limiter => Role::Limiter,
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) enum LoadProblem {
     NoPlan(Role),
     #[error("it wants to read a response as {}, which has none", .0.as_str())]
     ReadsResponse(Role),
+    #[error("the limit `{name}` of its plan: {why}")]
+    Limit { name: String, why: String },
     #[error("its plan reads `{0}`, which is no header name")]
     Header(String),
     #[error("its plan challenges clients with `{}`: {why}", text.escape_debug())]

@@ -196,6 +196,7 @@ impl Explained<'_> {
             policy.print();
         }
         let lists = [
+            ("limit    ", &shown.limiters),
             ("limit    ", &shown.limits),
             ("validate ", &shown.rules),
             ("validate ", &shown.validators),

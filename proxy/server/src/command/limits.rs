@@ -12,6 +12,10 @@ fn one(limit: &Limit) -> String {
     let Limit { spec, per, .. } = limit;
     let how_much = match spec.policy {
         Policy::Bucket(bucket) => format!("{}, burst {}", bucket.rate(), bucket.burst()),
+        Policy::Fixed(window) => format!("{} in each {}", window.limit(), window.period()),
+        Policy::Sliding(window) => {
+            format!("{} in any {} s", window.limit(), window.length_ms() / 1000)
+        }
         Policy::InFlight(limit) => format!("{limit} in flight"),
     };
     let whose = match per {

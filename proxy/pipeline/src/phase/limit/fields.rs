@@ -32,6 +32,14 @@ pub(super) fn fields(
                 let (quota, window) = window(&bucket);
                 write!(policies, "\"{name}\";q={quota};w={window}")
             }
+            Policy::Fixed(window) => {
+                let seconds = window.period().longest_ms().div_ceil(1000);
+                write!(policies, "\"{name}\";q={};w={seconds}", window.limit())
+            }
+            Policy::Sliding(window) => {
+                let seconds = window.length_ms().div_ceil(1000);
+                write!(policies, "\"{name}\";q={};w={seconds}", window.limit())
+            }
             Policy::InFlight(limit) => {
                 write!(policies, "\"{name}\";q={limit};qu=\"concurrent-requests\"")
             }

@@ -60,6 +60,7 @@ pub(super) enum CaseRole {
     Validator,
     RequestTransform,
     ResponseTransform,
+    Limiter,
 }
 
 impl From<CaseRole> for Role {
@@ -69,6 +70,7 @@ impl From<CaseRole> for Role {
             CaseRole::Validator => Self::Validator,
             CaseRole::RequestTransform => Self::RequestTransform,
             CaseRole::ResponseTransform => Self::ResponseTransform,
+            CaseRole::Limiter => Self::Limiter,
         }
     }
 }
@@ -222,6 +224,8 @@ pub(super) enum Expected {
         /// The status.
         status: u16,
     },
+    /// The limiter charges the request to exactly these limits, so much to each.
+    Charges(BTreeMap<String, u64>),
     /// The call faults with this code.
     Fault(String),
 }

@@ -1,5 +1,6 @@
 //! `portcullis plugin test`: cases against the very component that ships.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -104,6 +105,7 @@ enum Outcome {
         body: Option<Bytes>,
     },
     Answered(Answer),
+    Charged(BTreeMap<String, u64>),
     Fault(PluginFault),
 }
 
@@ -208,6 +210,14 @@ impl<'a> CaseCall<'a> {
                 host.authorize(call).await.map(|(answer, _)| Outcome::Authorized(answer))
             }
             Role::Validator => host.validate(call).await.map(Outcome::Validated),
+            Role::Limiter => host.charge(call).await.map(|charges| {
+                let limits = Plugins::limits(host, self.target.plugin);
+                let charged = charges.into_iter().filter_map(|charge| {
+                    let known = limits.get(charge.limit)?;
+                    Some((known.limit.spec.name.clone(), charge.cost))
+                });
+                Outcome::Charged(charged.collect())
+            }),
             Role::RequestTransform => {
                 host.transform_request(call).await.and_then(|outcome| self.edit_request(outcome))
             }
@@ -284,6 +294,10 @@ fn judge(expected: &Expected, outcome: &Outcome) -> anyhow::Result<()> {
             anyhow::ensure!(places == &found, "violations at {found:?}, expected {places:?}");
             Ok(())
         }
+        (Expected::Charges(charges), Outcome::Charged(found)) => {
+            anyhow::ensure!(charges == found, "charged to {found:?}, expected {charges:?}");
+            Ok(())
+        }
         (Expected::Edited { .. }, Outcome::Edited { .. }) => judge_edited(expected, outcome),
         (Expected::Answered { status }, Outcome::Answered(answer)) => {
             anyhow::ensure!(
@@ -347,6 +361,7 @@ fn describe(outcome: &Outcome) -> String {
         }
         Outcome::Authorized(Err(denial)) => format!("it was denied: {denial:?}"),
         Outcome::Validated(found) => format!("the violations are {found:?}"),
+        Outcome::Charged(found) => format!("it charges to {found:?}"),
         Outcome::Edited { headers, .. } => format!("it was edited; headers now: {headers:?}"),
         Outcome::Answered(answer) => format!("it was answered with {}", answer.status),
         Outcome::Fault(fault) => format!("the plugin faulted ({}): it {fault}", fault.code()),
