@@ -15,7 +15,7 @@ const TARGETS: &[(&str, &str)] = &[
     ("claims", "jwt"),
     ("compact-form", "tokens"),
     ("configuration", "portcullis-config"),
-    ("cookies", "portcullis-plugin-host"),
+    ("cookies", "portcullis-pipeline"),
     ("edits", "portcullis-pipeline"),
     ("json", "tokens"),
     ("json-data", "portcullis-config"),

@@ -231,8 +231,8 @@ impl Held {
             Words::Wide(word) => *word.lock(),
             Words::Each(table) => {
                 let policy = &self.spec.policy;
-                let word = |table: &Box<Table>| table.with(key, (policy, now), |word, _| *word).1;
-                table.get().map_or(Word::default(), word)
+                let word = |table: &Table| table.with(key, (policy, now), |word, _| *word).1;
+                table.get().map_or(Word::default(), |table| word(table))
             }
         }
     }

@@ -51,4 +51,24 @@ mod tests {
             assert_eq!(&found, expected, "{fields:?}");
         }
     }
+
+    #[test]
+    fn fuzz_cookies() {
+        let words = &["session", "session=", ";", "; ", "=", " ", "\t", "\"", "x", "session ="];
+        portcullis_fuzz::target!("cookies", words, |input| {
+            let Ok(field) = http::HeaderValue::from_bytes(input) else { return };
+            let headers = HeaderMap::from_iter([(COOKIE, field)]);
+            let found: Vec<&[u8]> = cookies(&headers, "session").collect();
+            let mut expected = Vec::new();
+            for pair in input.split(|byte| *byte == b';') {
+                let cut = pair.iter().position(|byte| *byte == b'=');
+                if let Some((name, value)) = cut.map(|cut| (&pair[..cut], &pair[cut + 1..]))
+                    && name.trim_ascii() == b"session"
+                {
+                    expected.push(value.trim_ascii());
+                }
+            }
+            assert_eq!(found, expected);
+        });
+    }
 }

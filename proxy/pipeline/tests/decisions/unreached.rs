@@ -3,6 +3,7 @@
 use portcullis_config::{Access, Authorization, PluginUseId, Route};
 use portcullis_pipeline::{Pipeline, Unreached};
 
+use crate::counted::Counted;
 use crate::scripted::Scripted;
 use crate::served::{api, plugin, route};
 
@@ -21,7 +22,7 @@ fn one(id: usize) -> Authorization {
 fn is_unreached<const N: usize>(apis: [(&[&str], Vec<Route>); N]) -> bool {
     let apis = apis.into_iter().map(|(hosts, routes)| api("shop", hosts, "", routes)).collect();
     let plugins = Scripted::default().answers(0, CALLBACK);
-    let found = Pipeline::new(apis, plugins).unreached();
+    let found = Pipeline::new(apis, plugins, Counted::default()).unreached();
     let callback = Unreached { plugin: PluginUseId(0), path: CALLBACK.into() };
     assert!(found.is_empty() || found == [callback], "{found:?}");
     !found.is_empty()

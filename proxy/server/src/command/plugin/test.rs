@@ -211,7 +211,7 @@ impl<'a> CaseCall<'a> {
             }
             Role::Validator => host.validate(call).await.map(Outcome::Validated),
             Role::Limiter => host.charge(call).await.map(|charges| {
-                let limits = Plugins::limits(host, self.target.plugin);
+                let limits = portcullis_pipeline::Plugins::limits(host, self.target.plugin);
                 let charged = charges.into_iter().filter_map(|charge| {
                     let known = limits.get(charge.limit)?;
                     Some((known.limit.spec.name.clone(), charge.cost))

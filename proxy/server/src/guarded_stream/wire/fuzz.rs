@@ -56,8 +56,11 @@ fn trailers(mut rest: &[u8]) -> Result<Option<&[u8]>, Ambiguity> {
     }
 }
 
-/// A line and what follows it; none where its end has not come.
-fn line(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, Ambiguity> {
+/// A line and what follows it.
+type Line<'b> = (&'b [u8], &'b [u8]);
+
+/// The first line; none where its end has not come.
+fn line(bytes: &[u8]) -> Result<Option<Line<'_>>, Ambiguity> {
     let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
     match end.map(|end| bytes.split_at(end)) {
         None => Ok(None),
