@@ -15,10 +15,13 @@
 //! | `rate`, `bucket`, `window` | so many in so long; the token bucket; windows |
 //! | `policy` | what a limit is, and one step of it |
 //! | `table` | what is held of each key, within bounds |
+//! | `period`, `meter` | days, weeks and months; requests counted by them |
 //! | `limiter` | all limits of a configuration; charging them together |
 
 mod bucket;
 mod limiter;
+mod meter;
+mod period;
 mod policy;
 mod rate;
 mod table;
@@ -26,9 +29,11 @@ mod window;
 
 pub use bucket::{BucketProblem, TokenBucket};
 pub use limiter::{Charge, Exceeded, LimitReading, Limiter, Permit, Receipt, Short, Taken};
+pub use meter::{Counted, Meter, PerPeriod, Quota, QuotaStanding};
+pub use period::{Day, DayProblem, Period};
 pub use policy::{Keyed, Policy, Spec, Standing};
 pub use rate::{Rate, RateProblem};
-pub use window::{FixedWindow, Period, SlidingWindow, WindowProblem};
+pub use window::{Cycle, FixedWindow, SlidingWindow, WindowProblem};
 
 /// A moment, as the caller's clocks tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

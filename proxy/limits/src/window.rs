@@ -6,34 +6,29 @@
 
 use std::fmt;
 
-use time::{Date, Month, OffsetDateTime};
-
 use crate::Now;
 use crate::bucket::Empty;
+use crate::period::{Day, Period};
 use crate::policy::{Standing, Word};
 
 const SECOND_MS: u64 = 1000;
 const DAY_MS: u64 = 24 * 3600 * SECOND_MS;
 const MS_NS: u64 = 1_000_000;
 
-/// A stretch of time that another follows, in UTC.
+/// Stretches of time that follow one another, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Period {
-    /// So many milliseconds, the first from 1970-01-01T00:00:00Z.
+pub enum Cycle {
+    /// So many milliseconds each, the first from 1970-01-01T00:00:00Z.
     Length(u64),
-    /// A day.
-    Day,
-    /// A week, from Monday.
-    Week,
-    /// A month of the calendar.
-    Month,
+    /// Periods of the calendar.
+    Calendar(Period),
 }
 
 /// So much in each period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FixedWindow {
     limit: u64,
-    period: Period,
+    cycle: Cycle,
 }
 
 /// So much in any stretch of a length, as estimated from two periods of that length: what
@@ -59,80 +54,55 @@ pub enum WindowProblem {
     Length,
 }
 
-impl fmt::Display for Period {
+impl fmt::Display for Cycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Length(ms) if ms.is_multiple_of(SECOND_MS) => write!(f, "{} s", ms / SECOND_MS),
             Self::Length(ms) => write!(f, "{ms} ms"),
-            Self::Day => f.write_str("day"),
-            Self::Week => f.write_str("week"),
-            Self::Month => f.write_str("month"),
+            Self::Calendar(period) => f.write_str(period.as_str()),
         }
     }
 }
 
-impl Period {
-    /// Its number since 1970, and when it began and ends.
+impl Cycle {
+    /// The stretch that a moment is in.
     fn at(self, unix_ms: u64) -> Turn {
-        let even = |length: u64, shift: u64| {
-            let number = (unix_ms + shift) / length;
-            Turn {
-                number,
-                begins_ms: (number * length).saturating_sub(shift),
-                ends_ms: (number + 1) * length - shift,
-            }
-        };
         match self {
-            Self::Length(length) => even(length.max(1), 0),
-            Self::Day => even(DAY_MS, 0),
-            // The first of January 1970 was a Thursday.
-            Self::Week => even(7 * DAY_MS, 3 * DAY_MS),
-            Self::Month => month(unix_ms).unwrap_or_else(|| even(31 * DAY_MS, 0)),
+            Self::Length(length) => {
+                let length = length.max(1);
+                let number = unix_ms / length;
+                Turn { number, begins_ms: number * length, ends_ms: (number + 1) * length }
+            }
+            Self::Calendar(period) => {
+                let day = Day::at(unix_ms);
+                let first = period.first(day);
+                Turn {
+                    number: first.number().into(),
+                    begins_ms: first.begins_ms(),
+                    ends_ms: period.next(day).begins_ms(),
+                }
+            }
         }
     }
 
-    /// When the period that a moment is in began and when it ends, in milliseconds since
-    /// 1970.
-    pub fn bounds_ms(self, unix_ms: u64) -> (u64, u64) {
-        let turn = self.at(unix_ms);
-        (turn.begins_ms, turn.ends_ms)
-    }
-
-    /// How long a period is at most, in milliseconds.
+    /// How long a stretch is at most, in milliseconds.
     pub fn longest_ms(self) -> u64 {
         match self {
             Self::Length(length) => length,
-            Self::Day => DAY_MS,
-            Self::Week => 7 * DAY_MS,
-            Self::Month => 31 * DAY_MS,
+            Self::Calendar(Period::Day) => DAY_MS,
+            Self::Calendar(Period::Week) => 7 * DAY_MS,
+            Self::Calendar(Period::Month) => 31 * DAY_MS,
         }
     }
 }
 
-/// One of the periods that follow one another.
+/// One of them.
 #[derive(Debug, Clone, Copy)]
 struct Turn {
+    /// Grows from one to the next, by one where all have a length.
     number: u64,
     begins_ms: u64,
     ends_ms: u64,
-}
-
-/// None beyond the year 9999.
-fn month(unix_ms: u64) -> Option<Turn> {
-    let second = i64::try_from(unix_ms / SECOND_MS).ok()?;
-    let date = OffsetDateTime::from_unix_timestamp(second).ok()?.date();
-    let (year, month) = (date.year(), date.month());
-    let next_year = if month == Month::December { year + 1 } else { year };
-    let midnight = |year, month| {
-        let date = Date::from_calendar_date(year, month, 1).ok()?;
-        let second = date.midnight().assume_utc().unix_timestamp();
-        Some(u64::try_from(second).ok()? * SECOND_MS)
-    };
-    Some(Turn {
-        number: u64::try_from(year).ok()? * 12 + u64::from(u8::from(month)),
-        begins_ms: midnight(year, month)?,
-        ends_ms: midnight(next_year, month.next())?,
-    })
 }
 
 impl FixedWindow {
@@ -146,9 +116,9 @@ impl FixedWindow {
     /// # Errors
     ///
     /// Where one of them is out of bounds.
-    pub fn new(limit: u64, period: Period) -> Result<Self, WindowProblem> {
-        check(limit, period.longest_ms())?;
-        Ok(Self { limit, period })
+    pub fn new(limit: u64, cycle: Cycle) -> Result<Self, WindowProblem> {
+        check(limit, cycle.longest_ms())?;
+        Ok(Self { limit, cycle })
     }
 
     /// How much in each period.
@@ -156,14 +126,14 @@ impl FixedWindow {
         self.limit
     }
 
-    /// The period.
-    pub fn period(&self) -> Period {
-        self.period
+    /// In which periods.
+    pub fn cycle(&self) -> Cycle {
+        self.cycle
     }
 
     /// The words of it: the period's number plus one, and what was taken in it.
     fn turn(&self, word: Word, now: Now) -> (Turn, Word) {
-        let turn = self.period.at(now.unix_ms);
+        let turn = self.cycle.at(now.unix_ms);
         let mark = turn.number + 1;
         (turn, if word.main < mark { Word { main: mark, extra: 0 } } else { word })
     }
@@ -233,7 +203,7 @@ impl SlidingWindow {
     }
 
     fn read(&self, word: Word, now: Now) -> Two {
-        let turn = Period::Length(self.length_ms).at(now.unix_ms);
+        let turn = Cycle::Length(self.length_ms).at(now.unix_ms);
         let into_ms = now.unix_ms.saturating_sub(turn.begins_ms);
         let (before, current) = (word.extra >> 32, word.extra & u64::from(u32::MAX));
         let mark = turn.number + 1;

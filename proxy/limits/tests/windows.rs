@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use portcullis_limits::{
-    Charge, FixedWindow, Keyed, Limiter, Now, Period, Policy, SlidingWindow, Spec, WindowProblem,
+    Charge, Cycle, FixedWindow, Keyed, Limiter, Now, Period, Policy, SlidingWindow, Spec,
+    WindowProblem,
 };
 use proptest::prelude::*;
 
@@ -13,8 +14,8 @@ fn limiter(policy: Policy, keyed: Keyed) -> Limiter {
     Limiter::new(&[Spec { scope: "a".into(), name: "a".into(), policy, keyed }], 10, None)
 }
 
-fn fixed(limit: u64, period: Period) -> Policy {
-    Policy::Fixed(FixedWindow::new(limit, period).unwrap())
+fn fixed(limit: u64, cycle: Cycle) -> Policy {
+    Policy::Fixed(FixedWindow::new(limit, cycle).unwrap())
 }
 
 fn sliding(limit: u64, length_ms: u64) -> Policy {
@@ -48,7 +49,7 @@ proptest! {
         start in 0..2_000_000_000_000_u64,
         steps in steps(),
     ) {
-        let limiter = limiter(fixed(limit, Period::Length(length)), keyed);
+        let limiter = limiter(fixed(limit, Cycle::Length(length)), keyed);
         let mut taken: Vec<(u64, u64)> = Vec::new();
         let mut now = start;
         for (pause, cost) in steps {
@@ -120,36 +121,11 @@ proptest! {
             }
         }
     }
-
-    #[test]
-    fn periods_follow_one_another(moment in 0..4_000_000_000_000_u64) {
-        for period in [Period::Day, Period::Week, Period::Month, Period::Length(7_000)] {
-            let (begins, ends) = period.bounds_ms(moment);
-            prop_assert!(begins <= moment && moment < ends);
-            prop_assert!(ends - begins <= period.longest_ms());
-            prop_assert_eq!(period.bounds_ms(ends).0, ends);
-            prop_assert_eq!(period.bounds_ms(ends - 1), (begins, ends));
-        }
-    }
-}
-
-#[test]
-fn weeks_begin_on_monday_and_months_on_the_first() {
-    // 2024-02-29T12:00:00Z, a Thursday.
-    let noon = 1_709_208_000_000;
-    let midnight = noon - DAY_MS / 2;
-
-    assert_eq!(Period::Day.bounds_ms(noon), (midnight, midnight + DAY_MS));
-    assert_eq!(Period::Week.bounds_ms(noon), (midnight - 3 * DAY_MS, midnight + 4 * DAY_MS));
-    assert_eq!(Period::Month.bounds_ms(noon), (midnight - 28 * DAY_MS, midnight + DAY_MS));
-    // 2024-12-31T12:00:00Z.
-    let silvester = 1_735_646_400_000;
-    assert_eq!(Period::Month.bounds_ms(silvester).1, silvester + DAY_MS / 2);
 }
 
 #[test]
 fn a_clock_that_is_set_back_opens_no_second_window() {
-    for policy in [fixed(2, Period::Day), sliding(2, 3_600_000)] {
+    for policy in [fixed(2, Cycle::Calendar(Period::Day)), sliding(2, 3_600_000)] {
         let limiter = limiter(policy, Keyed::Shared);
         let moment = 1_709_208_000_000;
         assert!(limiter.take(&charge(2), at(moment)).is_ok());
@@ -160,9 +136,10 @@ fn a_clock_that_is_set_back_opens_no_second_window() {
 
 #[test]
 fn what_cannot_be_a_window_is_refused() {
-    assert_eq!(FixedWindow::new(0, Period::Day), Err(WindowProblem::NoLimit));
-    assert_eq!(FixedWindow::new(1 << 32, Period::Day), Err(WindowProblem::TooMany));
-    assert_eq!(FixedWindow::new(1, Period::Length(999)), Err(WindowProblem::Length));
+    let day = Cycle::Calendar(Period::Day);
+    assert_eq!(FixedWindow::new(0, day), Err(WindowProblem::NoLimit));
+    assert_eq!(FixedWindow::new(1 << 32, day), Err(WindowProblem::TooMany));
+    assert_eq!(FixedWindow::new(1, Cycle::Length(999)), Err(WindowProblem::Length));
     assert_eq!(SlidingWindow::new(1, 32 * DAY_MS), Err(WindowProblem::Length));
     assert!(SlidingWindow::new(u64::from(u32::MAX), 31 * DAY_MS).is_ok());
 }

@@ -4,6 +4,7 @@ mod credentials;
 mod import;
 mod policies;
 mod rotate;
+mod usage;
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -20,6 +21,8 @@ use crate::vault::{AtFirstUse, Vault};
 pub use credentials::{Issued, NewCredential, Session};
 pub(crate) use credentials::{KEY_BYTES, imported, kind_at};
 pub use import::{Effect, Existing, Import, Imported};
+pub use usage::DayUsage;
+pub(crate) use usage::{next_revision, written};
 
 /// The file of the database, in the state directory.
 const FILE: &str = "portcullis.db";
@@ -139,9 +142,9 @@ impl Database {
         StateError::of_sqlite(&self.path, error)
     }
 
-    /// The parts, for whoever reads everything.
-    pub(crate) fn into_parts(self) -> (Connection, Vault, PathBuf) {
-        (self.connection, self.vault, self.path)
+    /// What else it takes to open it, for whoever reads everything.
+    pub(crate) fn into_parts(self) -> (Vault, PathBuf) {
+        (self.vault, self.path)
     }
 }
 
@@ -202,6 +205,6 @@ pub(crate) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-fn signed(number: u64) -> i64 {
+pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

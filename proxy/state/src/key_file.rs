@@ -49,6 +49,7 @@ enum Column {
     Key,
     Enabled,
     Consumer,
+    Plan,
     /// A text.
     Attribute(String),
     /// Texts with commas between them.
@@ -126,6 +127,7 @@ fn column(name: &str) -> Option<Column> {
         "key" => Column::Key,
         "enabled" => Column::Enabled,
         "consumer" => Column::Consumer,
+        "plan" => Column::Plan,
         "description" => Column::Attribute("description".to_owned()),
         "usageplanids" => Column::Texts("usage-plans"),
         lower if lower.starts_with(ATTRIBUTE) => {
@@ -180,6 +182,7 @@ impl Row {
             Column::Name => self.new.name = Some(field.to_owned()),
             Column::Key => self.key = Zeroizing::new(field.to_owned()),
             Column::Consumer => field.clone_into(&mut self.consumer),
+            Column::Plan => self.new.plan = Some(field.to_owned()),
             Column::Enabled if field.eq_ignore_ascii_case("true") => {}
             Column::Enabled if field.eq_ignore_ascii_case("false") => {
                 self.status = Status::Disabled;
@@ -216,6 +219,9 @@ impl Row {
             problems.extend(checked.err().map(|error| error.to_string()));
         };
         note(check_title(name));
+        if let Some(plan) = &self.new.plan {
+            note(check_name("the name of a plan", plan));
+        }
         note(check_attributes(&self.new.attributes));
         note(crate::database::imported(&self.key).map(drop));
         let is_named = !self.consumer.is_empty();

@@ -1,5 +1,5 @@
-//! What the operator keeps of callers: consumers, their API keys and access keys, and the
-//! policies attached to them.
+//! What the operator keeps of callers: consumers, their API keys and access keys, the
+//! policies attached to them, and how many requests came with each key of a usage plan.
 //!
 //! ```text
 //! command line, admin API ─▶ Database ─▶ state/portcullis.db ─ (poll, or at once) ─▶ CredentialStore
@@ -9,14 +9,17 @@
 //! ```
 //!
 //! Requests never touch the database: they meet a snapshot in memory, which is replaced
-//! whole when the database has changed. Nothing of SQLite leaves this crate, and nothing
+//! whole when the database has changed. They count in meters ([`Subscriber`]), which a thread
+//! writes down (`ledger`). Nothing of SQLite leaves this crate, and nothing
 //! here knows plugins, sockets or the configuration.
 
 mod database;
 mod error;
 mod generate;
 mod key_file;
+mod ledger;
 mod model;
+mod opened;
 mod schema;
 mod snapshot;
 mod store;
@@ -25,15 +28,16 @@ mod vault;
 use std::time::Duration;
 
 pub use database::{
-    Database, Effect, Existing, Import, Imported, Issued, NewCredential, Page, Session,
+    Database, DayUsage, Effect, Existing, Import, Imported, Issued, NewCredential, Page, Session,
 };
 pub use error::StateError;
 pub use generate::Generated;
 pub use key_file::{LineProblem, MOST_FILE_BYTES};
+pub use ledger::{Subscriber, UsageReading};
 pub use model::{
     Attribute, Attributes, Consumer, Credential, Kind, PolicyRecord, PolicyTarget, Status,
 };
-pub use snapshot::Known;
+pub use snapshot::{Known, Unsubscribed};
 pub use store::{CredentialStore, StoreReading, nothing_allowed};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

@@ -97,6 +97,11 @@ pub struct Credential {
     pub attributes: Attributes,
     /// Whether it may be used.
     pub status: Status,
+    /// Its usage plan.
+    pub plan: Option<String>,
+    /// Whose requests its own are counted with: the id of the first that it takes the place
+    /// of, or its own.
+    pub account: String,
     /// Whether a session token must come with it.
     pub session: bool,
     /// When it was added, in milliseconds since 1970.

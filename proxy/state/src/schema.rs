@@ -17,7 +17,8 @@ const APPLICATION: i32 = 0x504f_5254;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// From nothing to schema 1, from 1 to 2, and so on.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE marks (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
     CREATE TABLE consumers (
         name TEXT PRIMARY KEY,
@@ -53,7 +54,48 @@ const STEPS: &[&str] = &["
         WHERE credential IS NOT NULL;
     CREATE UNIQUE INDEX policies_of_consumers ON policies (consumer, name)
         WHERE consumer IS NOT NULL;
-"];
+",
+    // Rotation keeps the account, and with it what was used. Whoever keeps up with the
+    // credentials looks at their revision: usage is written all the time.
+    "
+    ALTER TABLE credentials ADD COLUMN plan TEXT;
+    ALTER TABLE credentials ADD COLUMN account TEXT NOT NULL DEFAULT '';
+    UPDATE credentials SET account = id;
+    CREATE INDEX credentials_of_accounts ON credentials (account);
+    CREATE TABLE usage (
+        account TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        requests INTEGER NOT NULL DEFAULT 0,
+        forgiven INTEGER NOT NULL DEFAULT 0,
+        revision INTEGER NOT NULL,
+        PRIMARY KEY (account, day)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX usage_by_revision ON usage (revision);
+    CREATE TRIGGER usage_ends_with_its_account AFTER DELETE ON credentials
+        WHEN NOT EXISTS (SELECT 1 FROM credentials WHERE account = OLD.account)
+        BEGIN DELETE FROM usage WHERE account = OLD.account; END;
+    CREATE TABLE revisions (name TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT;
+    INSERT INTO revisions VALUES ('credentials', 1), ('usage', 1);
+    CREATE TRIGGER consumers_added AFTER INSERT ON consumers
+        BEGIN UPDATE revisions SET number = number + 1 WHERE name = 'credentials'; END;
+    CREATE TRIGGER consumers_changed AFTER UPDATE ON consumers
+        BEGIN UPDATE revisions SET number = number + 1 WHERE name = 'credentials'; END;
+    CREATE TRIGGER consumers_removed AFTER DELETE ON consumers
+        BEGIN UPDATE revisions SET number = number + 1 WHERE name = 'credentials'; END;
+    CREATE TRIGGER credentials_added AFTER INSERT ON credentials
+        BEGIN UPDATE revisions SET number = number + 1 WHERE name = 'credentials'; END;
+    CREATE TRIGGER credentials_changed AFTER UPDATE ON credentials
+        BEGIN UPDATE revisions SET number = number + 1 WHERE name = 'credentials'; END;
+    CREATE TRIGGER credentials_removed AFTER DELETE ON credentials
+        BEGIN UPDATE revisions SET number = number + 1 WHERE name = 'credentials'; END;
+    CREATE TRIGGER policies_added AFTER INSERT ON policies
+        BEGIN UPDATE revisions SET number = number + 1 WHERE name = 'credentials'; END;
+    CREATE TRIGGER policies_changed AFTER UPDATE ON policies
+        BEGIN UPDATE revisions SET number = number + 1 WHERE name = 'credentials'; END;
+    CREATE TRIGGER policies_removed AFTER DELETE ON policies
+        BEGIN UPDATE revisions SET number = number + 1 WHERE name = 'credentials'; END;
+",
+];
 
 /// Readies a connection, and brings the tables up to date.
 pub(crate) fn prepare(

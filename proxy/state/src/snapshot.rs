@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::database::{attributes_at, kind_at, unsigned};
+use crate::error::StateError;
+use crate::ledger::{Ledger, Subscriber};
 use crate::model::{Attribute, Attributes, Kind};
 use crate::vault::{Digest, Vault};
 
@@ -22,6 +24,14 @@ pub(crate) struct Snapshot {
     entries: Vec<Entry>,
     by_digest: HashMap<Digest, u32>,
     by_id: HashMap<Arc<str>, u32>,
+    /// Entries that have a plan and are not subscribed yet.
+    planned: Vec<Planned>,
+}
+
+struct Planned {
+    entry: u32,
+    plan: Arc<str>,
+    account: Arc<str>,
 }
 
 struct Entry {
@@ -34,6 +44,7 @@ struct Entry {
     session_digest: Option<Box<Digest>>,
     secret: Option<Zeroizing<Box<[u8]>>>,
     policy: Option<Arc<Policy>>,
+    subscriber: Option<Arc<Subscriber>>,
 }
 
 /// A consumer, shared by its credentials.
@@ -60,6 +71,15 @@ pub struct Known {
     pub expires_at: Option<u64>,
 }
 
+/// Why nobody's requests can be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsubscribed {
+    /// There is no such key, or it does not hold.
+    UnknownKey,
+    /// The key has no plan.
+    NoPlan,
+}
+
 impl Snapshot {
     /// Reads everything, as it is at one moment.
     pub(crate) fn read(
@@ -73,10 +93,11 @@ impl Snapshot {
         let mut snapshot = Self { version, ..Self::default() };
         let mut statement = moment.prepare(
             "SELECT id, kind, consumer, digest, sealed, session_digest, attributes, enabled,
-                 expires_at
+                 expires_at, plan, account
              FROM credentials",
         )?;
         let mut rows = statement.query([])?;
+        let mut plans = HashMap::new();
         while let Some(row) = rows.next()? {
             let id: Arc<str> = row.get_ref(0)?.as_str()?.into();
             // A foreign key sees to it that the consumer is there.
@@ -96,6 +117,11 @@ impl Snapshot {
             };
             let attributes = attributes_at(row, 6)?;
             let own = policies.of_credentials.remove(&*id);
+            snapshot.plan(
+                row.get_ref(9)?.as_str_or_null()?,
+                row.get_ref(10)?.as_str()?,
+                &mut plans,
+            );
             snapshot.add(
                 Entry {
                     policy: own.and_then(|own| together(&id, own.iter().chain(&owner.documents))),
@@ -107,6 +133,7 @@ impl Snapshot {
                     expires_at: row.get::<_, Option<i64>>(8)?.map(unsigned),
                     session_digest: row.get::<_, Option<Digest>>(5)?.map(Box::new),
                     secret,
+                    subscriber: None,
                 },
                 row.get(3)?,
             );
@@ -122,6 +149,28 @@ impl Snapshot {
             self.by_digest.insert(digest, index);
         }
         self.entries.push(entry);
+    }
+
+    /// Takes note of the plan of the entry that is added next.
+    fn plan(&mut self, plan: Option<&str>, account: &str, plans: &mut HashMap<String, Arc<str>>) {
+        let (Some(plan), Ok(entry)) = (plan, u32::try_from(self.entries.len())) else { return };
+        let plan = plans.entry(plan.to_owned()).or_insert_with(|| plan.into());
+        self.planned.push(Planned { entry, plan: Arc::clone(plan), account: account.into() });
+    }
+
+    /// Gives those that have a plan their meters.
+    pub(crate) fn subscribe(&mut self, ledger: &Ledger) -> Result<(), StateError> {
+        let planned = std::mem::take(&mut self.planned);
+        let meters = ledger.meters(planned.iter().map(|one| Arc::clone(&one.account)))?;
+        for Planned { entry, plan, account } in planned {
+            let index = usize::try_from(entry).ok();
+            let entry = index.and_then(|index| self.entries.get_mut(index));
+            if let (Some(entry), Some(meter)) = (entry, meters.get(&account)) {
+                let subscriber = Subscriber::new(plan, account, Arc::clone(meter));
+                entry.subscriber = Some(Arc::new(subscriber));
+            }
+        }
+        Ok(())
     }
 
     /// How many credentials there are, usable or not.
@@ -144,6 +193,27 @@ impl Snapshot {
     pub(crate) fn secret(&self, id: &str, time_ms: u64) -> Option<&[u8]> {
         let entry = self.holding(*self.by_id.get(id)?, time_ms)?;
         entry.secret.as_ref().map(|secret| &***secret)
+    }
+
+    /// Who the requests of a credential are counted for, if it holds at this time.
+    pub(crate) fn subscriber(
+        &self,
+        found: Option<u32>,
+        time_ms: u64,
+    ) -> Result<Arc<Subscriber>, Unsubscribed> {
+        let entry = found.and_then(|index| self.holding(index, time_ms));
+        let entry = entry.ok_or(Unsubscribed::UnknownKey)?;
+        entry.subscriber.clone().ok_or(Unsubscribed::NoPlan)
+    }
+
+    /// Where the credential of this id is.
+    pub(crate) fn place(&self, id: &str) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
+    /// Where the API key with this digest is.
+    pub(crate) fn place_of(&self, digest: &Digest) -> Option<u32> {
+        self.by_digest.get(digest).copied()
     }
 
     /// The policies of a credential and of its consumer, as one.

@@ -1,8 +1,6 @@
 //! What requests ask: the newest snapshot, kept up with the database.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::Duration;
@@ -10,17 +8,20 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use portcullis_policy::Policy;
-use rusqlite::Connection;
 use zeroize::Zeroizing;
 
-use crate::database::{Database, KEY_BYTES, connect};
+use crate::database::{Database, KEY_BYTES};
 use crate::error::StateError;
+use crate::ledger::{Ledger, Subscriber, UsageReading};
 use crate::model::Kind;
-use crate::snapshot::{Known, Snapshot};
+use crate::opened::Opened;
+use crate::snapshot::{Known, Snapshot, Unsubscribed};
 use crate::vault::Vault;
 
 /// How often it is looked whether another process has changed the database.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often usage is written down: what a crash may lose.
+const WRITE_EVERY: Duration = Duration::from_millis(500);
 
 /// The credentials of a state directory, in memory.
 ///
@@ -31,6 +32,7 @@ pub struct CredentialStore {
     current: ArcSwap<Snapshot>,
     vault: Vault,
     reader: Mutex<Reader>,
+    ledger: Ledger,
     failures: AtomicU64,
     readable: AtomicBool,
 }
@@ -51,11 +53,11 @@ pub struct StoreReading {
 /// The connection that looks for changes.
 #[derive(Debug)]
 struct Reader {
-    connection: Connection,
-    path: PathBuf,
-    /// The file the connection has open: another may take its place.
-    file: (u64, u64),
+    opened: Opened,
+    /// What SQLite says of changes by others, whatever they changed.
     data_version: Option<i64>,
+    /// Which change of the credentials was read last.
+    revision: Option<i64>,
 }
 
 impl CredentialStore {
@@ -65,12 +67,14 @@ impl CredentialStore {
     ///
     /// As [`Database::open`], or when what is there cannot be read.
     pub fn open(directory: &Path) -> Result<Arc<Self>, StateError> {
-        let (connection, vault, path) = Database::open(directory)?.into_parts();
-        let file = file_of(&path)?;
+        let (vault, path) = Database::open(directory)?.into_parts();
+        let opened = Opened::open(path.clone(), &vault)?;
+        let ledger = Ledger::open(path, &vault)?;
         let store = Arc::new(Self {
             current: ArcSwap::from_pointee(Snapshot::default()),
             vault,
-            reader: Mutex::new(Reader { connection, path, file, data_version: None }),
+            reader: Mutex::new(Reader { opened, data_version: None, revision: None }),
+            ledger,
             failures: AtomicU64::new(0),
             readable: AtomicBool::new(true),
         });
@@ -78,23 +82,39 @@ impl CredentialStore {
         Ok(store)
     }
 
-    /// Looks for changes of other processes from now on, on a thread of its own that ends
-    /// with the store.
+    /// Looks for changes of other processes and writes usage down from now on, on threads
+    /// that end with the store.
     ///
     /// # Errors
     ///
-    /// When the thread cannot be started.
+    /// When a thread cannot be started.
     pub fn watch(self: &Arc<Self>) -> std::io::Result<()> {
+        self.every(LOOK_EVERY, "credentials", Self::refresh)?;
+        self.every(WRITE_EVERY, "usage", Self::write_usage)
+    }
+
+    fn every(
+        self: &Arc<Self>,
+        pause: Duration,
+        name: &str,
+        work: fn(&Self),
+    ) -> std::io::Result<()> {
         let store: Weak<Self> = Arc::downgrade(self);
-        let look = move || {
+        let work = move || {
             while let Some(store) = store.upgrade() {
-                store.refresh();
+                work(&store);
                 drop(store);
-                std::thread::sleep(LOOK_EVERY);
+                std::thread::sleep(pause);
             }
         };
-        std::thread::Builder::new().name("credentials".into()).spawn(look)?;
+        std::thread::Builder::new().name(name.into()).spawn(work)?;
         Ok(())
+    }
+
+    /// Writes down what was counted, and takes over what others wrote. Blocks: not for a
+    /// request's thread. What cannot be written is kept for the next time.
+    pub fn write_usage(&self) {
+        self.ledger.synchronize(&self.vault);
     }
 
     /// Looks for changes now. Blocks: not for a request's thread.
@@ -116,25 +136,25 @@ impl CredentialStore {
 
     fn look(&self) -> Result<(), StateError> {
         let mut reader = self.reader.lock();
-        let file = file_of(&reader.path)?;
-        if file != reader.file {
-            reader.connection = connect(&reader.path, &self.vault)?;
-            reader.file = file;
+        if reader.opened.follow(&self.vault)? {
             reader.data_version = None;
+            reader.revision = None;
         }
-        let Reader { connection, path, data_version, .. } = &mut *reader;
-        let sqlite = |error: rusqlite::Error| StateError::of_sqlite(path, &error);
-        let found: i64 = connection
-            .pragma_query_value(None, "data_version", |row| row.get(0))
-            .map_err(sqlite)?;
-        if *data_version == Some(found) {
+        // Both are taken before the reading: what changes meanwhile is read once more.
+        let data_version = reader.ask("SELECT data_version FROM pragma_data_version")?;
+        if reader.data_version == Some(data_version) {
             return Ok(());
         }
-        let version = self.current.load().version + 1;
-        let snapshot = Snapshot::read(connection, &self.vault, version).map_err(sqlite)?;
-        self.current.store(Arc::new(snapshot));
-        // Taken before the reading: what changed meanwhile is read once more.
-        *data_version = Some(found);
+        let revision = reader.ask("SELECT number FROM revisions WHERE name = 'credentials'")?;
+        if reader.revision != Some(revision) {
+            let version = self.current.load().version + 1;
+            let read = Snapshot::read(reader.opened.connection(), &self.vault, version);
+            let mut snapshot = read.map_err(|error| reader.opened.sqlite(&error))?;
+            snapshot.subscribe(&self.ledger)?;
+            self.current.store(Arc::new(snapshot));
+            reader.revision = Some(revision);
+        }
+        reader.data_version = Some(data_version);
         Ok(())
     }
 
@@ -167,6 +187,31 @@ impl CredentialStore {
         self.current.load().attached(id).cloned().unwrap_or_else(nothing_allowed)
     }
 
+    /// Finds who the requests of a usage key are counted for: the key's id or, as some
+    /// authorizers have it, the API key itself.
+    ///
+    /// # Errors
+    ///
+    /// Where the key does not hold at this time, or has no plan.
+    pub fn subscriber(
+        &self,
+        usage_key: &str,
+        time_ms: u64,
+    ) -> Result<Arc<Subscriber>, Unsubscribed> {
+        let current = self.current.load();
+        let found = current.place(usage_key).or_else(|| {
+            let presented = usage_key.as_bytes();
+            let may_be_key = KEY_BYTES.contains(&presented.len());
+            may_be_key.then(|| current.place_of(&self.vault.digest(presented))).flatten()
+        });
+        current.subscriber(found, time_ms)
+    }
+
+    /// What metrics tell of usage.
+    pub fn usage_reading(&self) -> UsageReading {
+        self.ledger.reading()
+    }
+
     /// What metrics tell of it.
     pub fn reading(&self) -> StoreReading {
         let current = self.current.load();
@@ -196,10 +241,12 @@ static NOTHING: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     }
 });
 
-/// Which file a path names now.
-fn file_of(path: &Path) -> Result<(u64, u64), StateError> {
-    let metadata = fs::metadata(path).map_err(|error| StateError::io(path, error))?;
-    Ok((metadata.dev(), metadata.ino()))
+impl Reader {
+    /// The one number that a question has for an answer.
+    fn ask(&mut self, question: &str) -> Result<i64, StateError> {
+        let answer = self.opened.connection().query_row(question, [], |row| row.get(0));
+        answer.map_err(|error| self.opened.sqlite(&error))
+    }
 }
 
 impl std::fmt::Debug for Snapshot {

@@ -1,6 +1,6 @@
 //! The limits of a limiter's plan, checked.
 
-use portcullis_limits::{FixedWindow, Period, Policy, Rate, SlidingWindow, TokenBucket};
+use portcullis_limits::{Cycle, FixedWindow, Period, Policy, Rate, SlidingWindow, TokenBucket};
 use portcullis_pipeline::GivesBack;
 
 use super::LoadProblem;
@@ -63,13 +63,13 @@ fn policy(said: lifecycle::LimitPolicy) -> Result<Policy, String> {
             Ok(Policy::Bucket(bucket))
         }
         lifecycle::LimitPolicy::FixedWindow(said) => {
-            let period = match said.period {
-                lifecycle::Period::LengthMs(length) => Period::Length(length),
-                lifecycle::Period::Day => Period::Day,
-                lifecycle::Period::Week => Period::Week,
-                lifecycle::Period::Month => Period::Month,
+            let cycle = match said.period {
+                lifecycle::Period::LengthMs(length) => Cycle::Length(length),
+                lifecycle::Period::Day => Cycle::Calendar(Period::Day),
+                lifecycle::Period::Week => Cycle::Calendar(Period::Week),
+                lifecycle::Period::Month => Cycle::Calendar(Period::Month),
             };
-            let window = FixedWindow::new(said.count, period).map_err(|why| why.to_string())?;
+            let window = FixedWindow::new(said.count, cycle).map_err(|why| why.to_string())?;
             Ok(Policy::Fixed(window))
         }
         lifecycle::LimitPolicy::SlidingWindow(said) => {

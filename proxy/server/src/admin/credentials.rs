@@ -53,6 +53,8 @@ struct NewKey {
     attributes: Attributes,
     #[serde(default, deserialize_with = "input::duration")]
     expires: Option<Duration>,
+    /// The usage plan.
+    plan: Option<String>,
     /// A key of the operator's own.
     #[serde(default, deserialize_with = "input::secret")]
     key: Option<Zeroizing<String>>,
@@ -116,8 +118,8 @@ async fn add_key(
     State(Credentials { store, .. }): State<Credentials>,
     Document(written): Document<NewKey>,
 ) -> Result<Issued, Problem> {
-    let NewKey { consumer, name, attributes, expires, key } = written;
-    let new = NewCredential { name, attributes, expires_at: expiry(expires) };
+    let NewKey { consumer, name, attributes, expires, plan, key } = written;
+    let new = NewCredential { name, attributes, expires_at: expiry(expires), plan };
     let issued = store.change("API key added", consumer, move |database, consumer| {
         let key = key.as_ref().map(|key| key.as_str());
         database.add_api_key(consumer, new, key).map(|issued| issued.shown())
@@ -149,7 +151,7 @@ async fn add_access_key(
     Document(written): Document<NewAccessKey>,
 ) -> Result<Issued, Problem> {
     let NewAccessKey { consumer, name, attributes, expires, session_token } = written;
-    let new = NewCredential { name, attributes, expires_at: expiry(expires) };
+    let new = NewCredential { name, attributes, expires_at: expiry(expires), plan: None };
     let session = if session_token { Session::Token } else { Session::None };
     let issued = store.change("access key added", consumer, move |database, consumer| {
         database.add_access_key(consumer, new, session).map(|issued| issued.shown())

@@ -27,12 +27,26 @@ enum KeyAction {
     Add {
         #[command(flatten)]
         new: New,
+        /// Its usage plan.
+        #[arg(long)]
+        plan: Option<String>,
         /// Takes a key of your own from standard input: 20 to 128 visible ASCII characters.
         #[arg(long)]
         value_from_stdin: bool,
     },
     /// Imports API keys from a file of comma-separated values, as AWS API Gateway takes them.
     Import(import::Arguments),
+    /// Puts an API key into a usage plan.
+    Plan {
+        /// Its id.
+        id: String,
+        /// The plan's name in the configuration.
+        #[arg(required_unless_present = "none", conflicts_with = "none")]
+        plan: Option<String>,
+        /// Takes it out of the plan that it has.
+        #[arg(long)]
+        none: bool,
+    },
     #[command(flatten)]
     Other(Action),
 }
@@ -115,13 +129,22 @@ impl KeyCommand {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let mut database = self.store.open()?;
         match &self.action {
-            KeyAction::Add { new, value_from_stdin } => {
+            KeyAction::Add { new, plan, value_from_stdin } => {
                 let value = if *value_from_stdin { Some(from_stdin()?) } else { None };
                 let value = value.as_ref().map(|value| value.as_str().trim_end());
-                let issued = database.add_api_key(&new.consumer, new.described(), value)?;
+                let described = NewCredential { plan: plan.clone(), ..new.described() };
+                let issued = database.add_api_key(&new.consumer, described, value)?;
                 self.store.issued(&issued)
             }
             KeyAction::Import(arguments) => arguments.run(&self.store, &mut database),
+            KeyAction::Plan { id, plan, none: _ } => {
+                database.set_plan(Kind::ApiKey, id, plan.as_deref())?;
+                self.store.done(&match plan {
+                    Some(plan) => format!("{id} has plan {plan}"),
+                    None => format!("{id} has no plan"),
+                });
+                Ok(())
+            }
             KeyAction::Other(action) => action.run(Kind::ApiKey, &self.store, &mut database),
         }
     }
@@ -150,6 +173,7 @@ impl New {
             name: self.name.clone(),
             attributes: store::attributes(&self.attributes),
             expires_at: portcullis_state::expiry(self.expires),
+            plan: None,
         }
     }
 }
@@ -202,5 +226,6 @@ fn line(credential: &Credential) -> String {
         (Status::Enabled, None) => "enabled",
     };
     let name = credential.name.as_deref().unwrap_or("-");
-    format!("{}  {}  {state}  {name}", credential.id, credential.consumer)
+    let plan = credential.plan.as_deref().unwrap_or("-");
+    format!("{}  {}  {state}  {name}  {plan}", credential.id, credential.consumer)
 }

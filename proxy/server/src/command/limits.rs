@@ -12,7 +12,7 @@ fn one(limit: &Limit) -> String {
     let Limit { spec, per, .. } = limit;
     let how_much = match spec.policy {
         Policy::Bucket(bucket) => format!("{}, burst {}", bucket.rate(), bucket.burst()),
-        Policy::Fixed(window) => format!("{} in each {}", window.limit(), window.period()),
+        Policy::Fixed(window) => format!("{} in each {}", window.limit(), window.cycle()),
         Policy::Sliding(window) => {
             format!("{} in any {} s", window.limit(), window.length_ms() / 1000)
         }

@@ -14,7 +14,7 @@ pub(crate) const KEY_BYTES: std::ops::RangeInclusive<usize> = 20..=128;
 
 /// The columns of a [`Credential`], in the order [`credential`] reads them.
 const COLUMNS: &str = "id, kind, consumer, name, attributes, enabled, session_digest IS NOT NULL,
-    created, rotated_from, rotated, expires_at";
+    created, rotated_from, rotated, expires_at, plan, account";
 
 /// A credential to be added.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,8 @@ pub struct NewCredential {
     pub attributes: Attributes,
     /// When it stops to hold, in milliseconds since 1970.
     pub expires_at: Option<u64>,
+    /// Its usage plan.
+    pub plan: Option<String>,
 }
 
 /// A credential that was just added, with what is shown this once.
@@ -171,7 +173,24 @@ impl Database {
         self.one_changed(changed, kind, id)
     }
 
-    /// Removes a credential, with its policies.
+    /// Puts a credential into a usage plan, or takes it out of the one it has. Whether a
+    /// configuration has a plan of this name is not asked.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of this kind and id, or the plan's name cannot be one.
+    pub fn set_plan(&mut self, kind: Kind, id: &str, plan: Option<&str>) -> Result<(), StateError> {
+        if let Some(plan) = plan {
+            check_name("the name of a plan", plan)?;
+        }
+        let changed = self.connection.execute(
+            "UPDATE credentials SET plan = ?3 WHERE kind = ?1 AND id = ?2",
+            params![kind.as_str(), id, plan],
+        );
+        self.one_changed(changed, kind, id)
+    }
+
+    /// Removes a credential, with its policies and what was counted of it alone.
     ///
     /// # Errors
     ///
@@ -234,18 +253,23 @@ pub(super) fn checked(
     if let Some(name) = &new.name {
         check_title(name)?;
     }
+    if let Some(plan) = &new.plan {
+        check_name("the name of a plan", plan)?;
+    }
     check_attributes(&new.attributes)?;
     let created = now_ms();
     if new.expires_at.is_some_and(|at| at <= created) {
         return Err(StateError::Invalid("it would have expired already".to_owned()));
     }
     Ok(Credential {
+        account: id.clone(),
         id,
         kind,
         consumer: consumer.to_owned(),
         name: new.name,
         attributes: new.attributes,
         status: Status::Enabled,
+        plan: new.plan,
         session: false,
         created,
         rotated_from: None,
@@ -273,8 +297,8 @@ pub(super) fn insert(
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO credentials (id, kind, consumer, name, digest, sealed, session_digest,
-             attributes, enabled, created, rotated_from, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             attributes, enabled, created, rotated_from, expires_at, plan, account)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
     statement.execute(params![
         credential.id,
@@ -289,6 +313,8 @@ pub(super) fn insert(
         signed(credential.created),
         credential.rotated_from,
         credential.expires_at.map(signed),
+        credential.plan,
+        credential.account,
     ])?;
     Ok(())
 }
@@ -307,6 +333,8 @@ fn credential(row: &Row<'_>) -> rusqlite::Result<Credential> {
         rotated_from: row.get(8)?,
         rotated: row.get::<_, Option<i64>>(9)?.map(unsigned),
         expires_at: row.get::<_, Option<i64>>(10)?.map(unsigned),
+        plan: row.get(11)?,
+        account: row.get(12)?,
     })
 }
 

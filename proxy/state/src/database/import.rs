@@ -60,7 +60,7 @@ pub struct Imported {
 impl Database {
     /// Imports API keys from a file of comma-separated values with the columns of AWS API
     /// Gateway's (`name`, `key`, `description`, `enabled`, `usageplanIds`) and our own
-    /// (`consumer`, `attribute:NAME`). Consumers that are not there are added.
+    /// (`consumer`, `plan`, `attribute:NAME`). Consumers that are not there are added.
     ///
     /// # Errors
     ///
@@ -148,7 +148,8 @@ fn write(
     if let Some(id) = there {
         change
             .prepare_cached(
-                "UPDATE credentials SET consumer = ?2, name = ?3, attributes = ?4, enabled = ?5
+                "UPDATE credentials SET consumer = ?2, name = ?3, attributes = ?4, enabled = ?5,
+                     plan = ?6
                  WHERE id = ?1",
             )?
             .execute(params![
@@ -156,7 +157,8 @@ fn write(
                 row.consumer,
                 row.new.name,
                 attributes,
-                row.status == Status::Enabled
+                row.status == Status::Enabled,
+                row.new.plan
             ])?;
         imported.replaced += 1;
         return Ok(());

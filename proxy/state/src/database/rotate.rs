@@ -12,7 +12,7 @@ use crate::vault::session_digest;
 
 impl Database {
     /// Makes a credential with another id and secret that takes the place of this one:
-    /// same consumer, name, attributes, policies and lifetime. The old one holds for
+    /// same consumer, name, attributes, policies, plan, usage and lifetime. The old one holds for
     /// `grace_ms` more, or no longer where that is zero.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ pub(super) fn fields(
                 write!(policies, "\"{name}\";q={quota};w={window}")
             }
             Policy::Fixed(window) => {
-                let seconds = window.period().longest_ms().div_ceil(1000);
+                let seconds = window.cycle().longest_ms().div_ceil(1000);
                 write!(policies, "\"{name}\";q={};w={seconds}", window.limit())
             }
             Policy::Sliding(window) => {
