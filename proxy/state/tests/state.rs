@@ -247,7 +247,7 @@ fn what_cannot_be_ours_is_refused_in_words() {
     let sqlite = rusqlite::Connection::open(&database).unwrap();
     sqlite.pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(refused(&path), StateError::Newer { found: 99, .. }));
-    sqlite.pragma_update(None, "user_version", 1).unwrap();
+    sqlite.pragma_update(None, "user_version", 2).unwrap();
     drop((sqlite, folder.database));
     fs::rename(path.join("master.key"), path.join("kept.key")).unwrap();
     assert!(matches!(refused(&path), StateError::NoMasterKey { .. }));
