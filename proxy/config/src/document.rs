@@ -13,6 +13,7 @@ mod cors;
 mod guard;
 mod limit;
 mod mapping;
+mod plan;
 mod plugin_use;
 mod upstream;
 
@@ -27,6 +28,7 @@ pub(crate) use cors::Cors;
 pub(crate) use guard::{Guard, GuardMode, GuardMost, GuardRule, Networks};
 pub(crate) use limit::{Concurrencies, FailedAuthorizations, LimitFields, Throttles};
 pub(crate) use mapping::{RequestMapping, ResponseMapping, ResponseValue};
+pub(crate) use plan::{Plan, PlanRoute, PlanThrottle, Quota, QuotaPeriod, UsagePlan};
 pub(crate) use plugin_use::{
     Budget, Cache, Grants, HttpGrant, IdentitySource, Isolation, IsolationWord, Issuer, OnFault,
     PluginUse, Secret,
@@ -91,6 +93,8 @@ table! {
         upstreams: Named<Upstream>,
         /// Plugins that decide who may do what, and compositions of them.
         authorizers: Named<Composable<PluginUse>>,
+        /// Usage plans of API keys: what they open, and how much may come with each key.
+        plans: Named<Plan>,
         /// Plugins that check messages.
         validators: Named<PluginUse>,
         /// Plugins that say which limits requests are charged to.

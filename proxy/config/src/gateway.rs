@@ -18,6 +18,7 @@ mod listener;
 mod mapping;
 mod media_range;
 mod origin;
+mod plan;
 mod plugin_use;
 mod process;
 mod resource;
@@ -41,6 +42,7 @@ pub use limits::{Limit, LimitFields, LimitKey, Limits, RouteLimits};
 pub use listener::Listener;
 pub use mapping::{Change, RequestMapping, ResponseChanges, ResponseMapping, StatusMatch};
 pub use media_range::MediaRange;
+pub use plan::{Plan, RoutePlan, RoutePlans};
 pub use plugin_use::{Budget, Isolation, OnFault, PluginUse, PluginUseId, Role, Use};
 pub use process::{AccessLog, Admin, Shutdown};
 pub use resource::ApiResource;
@@ -77,6 +79,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// Throttles and concurrency limits, each at its [`index`](Limit::index).
     pub throttles: Vec<Arc<Limit>>,
+    /// Usage plans, in the order written.
+    pub plans: Vec<Arc<Plan>>,
     /// How the process stops.
     pub shutdown: Shutdown,
     /// Worker threads; `None` takes one for each core.

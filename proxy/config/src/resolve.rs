@@ -26,6 +26,7 @@ mod listener;
 mod mapping;
 mod names;
 mod openapi;
+mod plans;
 mod plugin_use;
 mod policy;
 mod reachable;
@@ -63,8 +64,9 @@ pub(crate) fn gateway(
     let upstreams = upstream::upstreams(&document.upstreams, resolver);
     let mut plugins = plugin_use::plugin_uses(document, resolver);
     let mut throttles = limits::Throttles::of(document, resolver);
-    let apis = api::apis(document, &upstreams, &mut plugins, &mut throttles, resolver);
+    let mut apis = api::apis(document, &upstreams, &mut plugins, &mut throttles, resolver);
     reachable::check(&apis, resolver);
+    let plans = plans::plans(document, &mut apis, &mut throttles, resolver);
     Some(Gateway {
         plugin_directory: plugin_directory(document, resolver),
         listeners,
@@ -75,6 +77,7 @@ pub(crate) fn gateway(
         access_log: access_log(document),
         limits: limits::limits(&document.limits),
         throttles: throttles.finish(),
+        plans,
         shutdown: Shutdown { grace: document.shutdown.grace.0 },
         workers: document.workers.map(|workers| workers.0 as usize),
         trusted_proxies: trusted_proxies(document, resolver),

@@ -44,7 +44,7 @@ pub use edit::{
 };
 pub use guard::{Found, GuardView, find};
 pub use incoming::{Arrival, BodyFault, HeldBody, Incoming, Scheme, TlsFacts};
-pub use limits::{Limits, ThrottleKind, Throttled};
+pub use limits::{Limits, NoPlan, Subscriber, ThrottleKind, Throttled};
 pub use phase::canonical::{CanonicalPath, PathProblem};
 pub use pipeline::{Answered, Pipeline, ResponseNeed};
 pub use plugins::{

@@ -1,12 +1,23 @@
 //! The port behind which it is counted how much has passed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use portcullis_limits::{Charge, Exceeded, Receipt, Taken};
+use portcullis_limits::{Charge, Exceeded, Quota, Receipt, Standing, Taken};
 
 /// Counts what passes, by a clock of its own, here or wherever gateways share it.
 pub trait Limits: Send + Sync {
+    /// Whoever the requests of a usage plan are counted for.
+    type Subscriber: Subscriber;
+
+    /// Finds who the requests with a usage key are counted for.
+    ///
+    /// # Errors
+    ///
+    /// [`NoPlan::UnknownKey`] or [`NoPlan::NoPlan`].
+    fn subscriber(&self, usage_key: &str) -> Result<Self::Subscriber, NoPlan>;
+
     /// Takes every charge or none.
     fn take(&self, charges: &[Charge<'_>]) -> impl Future<Output = Result<Taken, Exceeded>> + Send;
 
@@ -15,6 +26,66 @@ pub trait Limits: Send + Sync {
 
     /// Whether every charge could be taken now.
     fn check(&self, charges: &[Charge<'_>]) -> impl Future<Output = Result<(), Exceeded>> + Send;
+}
+
+/// Whoever the requests of a usage plan are counted for.
+pub trait Subscriber: Send + Sync {
+    /// The plan's name.
+    fn plan(&self) -> &Arc<str>;
+
+    /// What tells it from others that the same limits are for.
+    fn account(&self) -> &str;
+
+    /// How a quota stands.
+    fn standing(&self, quota: Quota) -> Standing;
+
+    /// Counts a request, where its quota has room.
+    ///
+    /// # Errors
+    ///
+    /// Where the quota is spent: how it stands.
+    fn count(&self, quota: Option<Quota>) -> Result<(), Standing>;
+}
+
+/// Why a request has no usage plan that opens its route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoPlan {
+    /// The authorizer names no usage key.
+    #[error("the caller has no usage key")]
+    NoUsageKey,
+    /// There is no such API key, or it does not hold.
+    #[error("the usage key is of no API key that holds")]
+    UnknownKey,
+    /// The API key has no plan.
+    #[error("the API key has no usage plan")]
+    NoPlan,
+    /// The configuration lacks the plan.
+    #[error("the API key has a usage plan that the configuration lacks")]
+    UnknownPlan,
+    /// The plan does not open the route.
+    #[error("the usage plan does not open this route")]
+    Closed,
+}
+
+impl NoPlan {
+    /// The stable code, for clients, logs and metrics.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoUsageKey | Self::UnknownKey | Self::NoPlan => "no-usage-plan",
+            Self::UnknownPlan => "unknown-usage-plan",
+            Self::Closed => "not-in-usage-plan",
+        }
+    }
+
+    /// What the operator is told beside the code.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::NoUsageKey => Some("no-usage-key"),
+            Self::UnknownKey => Some("unknown-usage-key"),
+            Self::NoPlan => Some("no-plan"),
+            Self::UnknownPlan | Self::Closed => None,
+        }
+    }
 }
 
 /// A limit that a request exceeds.
@@ -39,6 +110,8 @@ pub enum ThrottleKind {
     InFlight,
     /// Refusals of authorizers in a time.
     FailedAuthorizations,
+    /// Requests in a period of the calendar.
+    Quota,
 }
 
 impl ThrottleKind {
@@ -48,6 +121,7 @@ impl ThrottleKind {
             Self::Rate => "throttled",
             Self::InFlight => "too-many-in-flight",
             Self::FailedAuthorizations => "too-many-failed-authorizations",
+            Self::Quota => "quota-exceeded",
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Record {
     pub authorizers: Vec<Asked>,
     /// Plugins that faulted and were skipped by policy: use name and fault code.
     pub skipped: Vec<(String, &'static str)>,
+    /// The usage plan of the caller's API key, where the route looks at plans.
+    pub usage_plan: Option<Arc<str>>,
     /// The limits that refused the request, narrowest first.
     pub throttled_by: Vec<String>,
     /// Its places in flight, free again when the record is dropped.

@@ -11,7 +11,7 @@ use crate::admitted::Answer;
 use crate::edit::{append_allowed, without_reserved};
 use crate::guard::Found;
 use crate::incoming::BodyFault;
-use crate::limits::Throttled;
+use crate::limits::{NoPlan, Throttled};
 use crate::phase::canonical::PathProblem;
 use crate::plugins::{Denial, PluginFault, Reason, Violation};
 use crate::record::{Decision, DecisionKind};
@@ -87,6 +87,9 @@ pub enum Rejection {
     /// The body is of no media type that the route takes, but of these.
     #[error("the body is of none of the media types: {}", .0.join(", "))]
     UnsupportedMediaType(Vec<String>),
+    /// No usage plan opens the route to the caller, and one must.
+    #[error("usage plan: {0}")]
+    NoPlan(NoPlan),
     /// More requests than a limit lets pass.
     #[error("over the limit: {}", .0.limits.join(", "))]
     Throttled(Throttled),
@@ -209,7 +212,8 @@ impl Rejection {
             | Self::Preflight(_)
             | Self::PolicyDenied
             | Self::PolicyExplicitDeny(_)
-            | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
+            | Self::InsufficientScope(_)
+            | Self::NoPlan(_) => StatusCode::FORBIDDEN,
             Self::Guarded { found, .. } => found.status(),
             Self::Denied { denial: Denial::Respond(answer), .. } => answer.status,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -244,6 +248,7 @@ impl Rejection {
             Self::Denied { denial: Denial::Respond(_), .. } => "answered-by-authorizer",
             Self::InsufficientScope(_) => "insufficient-scope",
             Self::UnsupportedMediaType(_) => "unsupported-media-type",
+            Self::NoPlan(why) => why.code(),
             Self::Throttled(throttled) => throttled.kind.code(),
             Self::Invalid(_) => "invalid-request",
             Self::Upstream(failure) => failure.code(),
@@ -260,6 +265,7 @@ impl Rejection {
             Self::Denied { denial: Denial::Unidentified(lacking), .. } => {
                 Some(lacking.code().to_owned())
             }
+            Self::NoPlan(why) => why.reason().map(str::to_owned),
             Self::Throttled(throttled) => throttled.limits.first().cloned(),
             Self::Denied { denial, .. } => denial_reason(denial).map(|reason| reason.code.clone()),
             Self::Preflight(problem) => Some(problem.code().to_owned()),
@@ -343,6 +349,7 @@ impl Rejection {
             | Self::AuthorizerFault { .. }
             | Self::PolicyDenied
             | Self::PolicyExplicitDeny(_)
+            | Self::NoPlan(_)
             | Self::PluginFault { .. }
             | Self::Upstream(_) => {}
         }

@@ -10,6 +10,7 @@ mod policies;
 mod problem;
 mod reloads;
 mod store;
+mod usage;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ pub(crate) mod routes;
 mod rules;
 mod shown_mapping;
 pub(crate) mod store;
+pub(crate) mod usage;
 
 use std::process::ExitCode;
 

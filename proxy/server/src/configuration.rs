@@ -12,7 +12,7 @@ use portcullis_config::{
 };
 use portcullis_pipeline::{Pipeline, Unreached};
 use portcullis_plugin_host::{CredentialSource, Engine, EngineError, EngineSettings, PluginHost};
-use portcullis_state::StateError;
+use portcullis_state::{CredentialStore, StateError};
 
 use crate::credentials;
 use crate::current::Running;
@@ -97,12 +97,13 @@ pub(crate) fn engine(
 pub(crate) fn build(
     plugins: PluginHost,
     gateway: Gateway,
+    credentials: Option<Arc<CredentialStore>>,
     previous: Option<&Running>,
     telemetry: &Telemetry,
 ) -> Result<Running, BuildError> {
     let upstreams = Upstreams::build(&gateway, previous.map(|running| running.upstreams.as_ref()))?;
     let known = previous.map(|running| running.pipeline.limits());
-    let limits = LocalLimits::new(&gateway, &plugins, known);
+    let limits = LocalLimits::new((&gateway, &plugins), credentials, known);
     let pipeline = pipeline(gateway.apis, (plugins, limits), &gateway.plugin_uses)?;
     let routes = pipeline.routes().routes();
     let route_metrics = telemetry.route_metrics(
@@ -112,6 +113,7 @@ pub(crate) fn build(
         pipeline,
         upstreams: Arc::new(upstreams),
         limits: gateway.limits,
+        plans: gateway.plans,
         trusted_proxies: gateway.trusted_proxies,
         route_metrics: Arc::new(route_metrics),
         generation: previous.map_or(1, |running| running.generation + 1),
@@ -161,7 +163,7 @@ pub fn check(file: &Path) -> Result<Checked, CheckError> {
         routes: gateway.apis.iter().map(|api| api.routes.len()).sum(),
         plugins: gateway.plugin_uses.len(),
     };
-    let limits = LocalLimits::new(&gateway, &plugins, None);
+    let limits = LocalLimits::new((&gateway, &plugins), None, None);
     pipeline(gateway.apis, (plugins, limits), &gateway.plugin_uses).map_err(BuildError::from)?;
     Ok(checked)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use portcullis_config::Limits;
+use portcullis_config::{Limits, Plan};
 use portcullis_pipeline::Pipeline;
 use portcullis_plugin_host::PluginHost;
 
@@ -21,6 +21,8 @@ pub(crate) struct Running {
     pub(crate) upstreams: Arc<Upstreams>,
     /// Bounds on what clients may send.
     pub(crate) limits: Limits,
+    /// Usage plans of API keys.
+    pub(crate) plans: Vec<Arc<Plan>>,
     /// Proxies whose word on the client's address is taken.
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// The metrics of each route, which an exchange keeps for longer than the rest.

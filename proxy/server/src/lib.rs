@@ -39,6 +39,7 @@ mod strict_head;
 mod telemetry;
 mod tls;
 mod upstream;
+pub mod usage;
 mod watch;
 
 pub use last_good::{CopyProblem, LastGoodProblem};

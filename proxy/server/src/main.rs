@@ -73,6 +73,8 @@ enum Command {
     AccessKey(command::key::AccessKeyCommand),
     /// Attaches policies to credentials and consumers.
     Policy(command::policy::PolicyCommand),
+    /// Shows, resets and extends what API keys of usage plans have used.
+    Usage(command::usage::UsageCommand),
     /// Prints the version.
     Version,
 }
@@ -102,6 +104,7 @@ fn main() -> ExitCode {
         Command::Key(command) => done(command.run()),
         Command::AccessKey(command) => done(command.run()),
         Command::Policy(command) => done(command.run()),
+        Command::Usage(command) => done(command.run()),
         Command::Version => {
             println!("portcullis {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

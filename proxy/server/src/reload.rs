@@ -164,8 +164,13 @@ impl Reloader {
         }
         let previous = self.shared.current.load();
         let plugins = self.engine.load(&gateway, Some(previous.pipeline.plugins()))?;
-        let running =
-            configuration::build(plugins, gateway, Some(&previous), &self.shared.telemetry)?;
+        let running = configuration::build(
+            plugins,
+            gateway,
+            self.shared.credentials.clone(),
+            Some(&previous),
+            &self.shared.telemetry,
+        )?;
         self.background.block_on(running.upstreams.resolve_all());
         let generation = running.generation;
         self.shared.current.replace(running);

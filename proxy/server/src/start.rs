@@ -128,6 +128,9 @@ pub fn run(file: &Path, fallback: &Fallback) -> Result<(), StartError> {
     let _gone = wake.send(Wake::Stop);
     serving.runtime.shutdown_timeout(Duration::from_millis(100));
     background.shutdown_timeout(Duration::from_millis(100));
+    if let Some(credentials) = &shared.credentials {
+        credentials.write_usage();
+    }
     shared.telemetry.flush();
     Ok(())
 }

@@ -41,7 +41,7 @@ impl Subscriber {
     }
 
     /// The plan's name.
-    pub fn plan(&self) -> &str {
+    pub fn plan(&self) -> &Arc<str> {
         &self.plan
     }
 

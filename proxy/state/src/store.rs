@@ -48,6 +48,8 @@ pub struct StoreReading {
     pub readable: bool,
     /// How often it could not.
     pub failures: u64,
+    /// What is counted of usage plans.
+    pub usage: UsageReading,
 }
 
 /// The connection that looks for changes.
@@ -207,11 +209,6 @@ impl CredentialStore {
         current.subscriber(found, time_ms)
     }
 
-    /// What metrics tell of usage.
-    pub fn usage_reading(&self) -> UsageReading {
-        self.ledger.reading()
-    }
-
     /// What metrics tell of it.
     pub fn reading(&self) -> StoreReading {
         let current = self.current.load();
@@ -220,6 +217,7 @@ impl CredentialStore {
             version: current.version,
             readable: self.readable.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
+            usage: self.ledger.reading(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Checks, Composable, Compression, Concurrencies, Cors, FailedAuthorizations, FilePath, Guard,
-    JsonRules, Off, RequestMapping, ResponseMapping, Text, Throttles,
+    JsonRules, Off, RequestMapping, ResponseMapping, Text, Throttles, UsagePlan,
 };
 use crate::read::{Either, Named, Number, Size, Written, table, words};
 
@@ -37,6 +37,8 @@ table! {
         /// How many refusals of its authorizers an address may cause; the gateway's where
         /// absent.
         failed_authorizations: Option<FailedAuthorizations>,
+        /// Whether callers of its routes need an API key with a usage plan.
+        usage_plan: Option<UsagePlan>,
         /// What is checked of requests of its routes: validators by name, and tables of
         /// checks, in order.
         validate: Option<Checks>,
@@ -94,6 +96,9 @@ table! {
         concurrency: Option<Concurrencies>,
         /// What a request takes out of throttles; 0 nothing. The API's, or 1, where absent.
         cost: Option<Written<Number<0, 1_000_000>>>,
+        /// Whether callers need an API key with a usage plan; other routes neither ask for
+        /// one nor count. The API's, or `"off"`, where absent.
+        usage_plan: Option<Written<UsagePlan>>,
         /// What is checked: validators by name, and tables of checks, in order. The API's
         /// where absent.
         validate: Option<Checks>,

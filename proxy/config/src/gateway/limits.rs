@@ -7,6 +7,8 @@ use std::time::Duration;
 use http::HeaderName;
 use portcullis_limits::Spec;
 
+use super::RoutePlans;
+
 /// Bounds on what clients may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -70,6 +72,9 @@ pub enum LimitKey {
     Header(HeaderName),
     /// An attribute, by its namespaced name.
     Attribute(String),
+    /// What the API keys have in common that a usage plan counts together. No configuration
+    /// can write it.
+    Account,
 }
 
 impl fmt::Display for LimitKey {
@@ -81,6 +86,7 @@ impl fmt::Display for LimitKey {
             Self::UsageKey => f.write_str("usage-key"),
             Self::Header(name) => write!(f, "header:{name}"),
             Self::Attribute(name) => f.write_str(name),
+            Self::Account => f.write_str("api-key"),
         }
     }
 }
@@ -92,6 +98,8 @@ pub struct RouteLimits {
     pub ladder: Vec<Arc<Limit>>,
     /// What it takes of throttles.
     pub cost: u64,
+    /// What usage plans say; `None` where requests need none.
+    pub plans: Option<RoutePlans>,
     /// What refusals of authorizers are charged to, by address.
     pub failed_authorizations: Option<Arc<Limit>>,
     /// Which responses tell of it.

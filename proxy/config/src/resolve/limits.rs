@@ -8,8 +8,8 @@ use portcullis_limits::{Keyed, Policy, Spec, TokenBucket};
 
 use super::Resolver;
 use super::mapping::Around;
-use crate::document::{self, Document, Text};
-use crate::gateway::{Access, Limit, LimitFields, LimitKey, Limits, RouteLimits};
+use crate::document::{self, Document, Text, UsagePlan};
+use crate::gateway::{Access, Limit, LimitFields, LimitKey, Limits, RouteLimits, RoutePlans};
 use crate::read::{Either, NamedEntry, Number, Rate, Written};
 use crate::suggest;
 
@@ -50,6 +50,7 @@ pub(super) struct Ladder {
     limits: Vec<Arc<Limit>>,
     cost: Option<u64>,
     failed_authorizations: Option<Arc<Limit>>,
+    usage_plan: Option<UsagePlan>,
 }
 
 /// Every limit found so far.
@@ -118,6 +119,7 @@ impl Throttles {
             limits: self.level(&level, resolver),
             cost: written.cost.as_ref().map(|cost| cost.value.0.into()),
             failed_authorizations: failed.or_else(|| self.failed_authorizations.clone()),
+            usage_plan: written.usage_plan,
         }
     }
 
@@ -148,6 +150,7 @@ impl Throttles {
         RouteLimits {
             ladder,
             cost,
+            plans: wants_plan(entry, (written, around), api, resolver),
             failed_authorizations: failed.filter(|_| around.access != Some(&Access::Open)),
             fields: self.fields,
             ipv6_prefix: self.ipv6_prefix,
@@ -193,7 +196,8 @@ impl Throttles {
         Some(self.add(scope, (name, policy), Some(LimitKey::Address)))
     }
 
-    fn add(
+    /// Adds a limit that stands at this place.
+    pub(super) fn add(
         &mut self,
         scope: &str,
         (name, policy): (String, Policy),
@@ -223,7 +227,8 @@ fn resolved(per: Option<(&Text, Option<LimitKey>)>) -> Option<Option<LimitKey>> 
     }
 }
 
-fn bucket(
+/// A throttle's bucket, if it can be counted.
+pub(super) fn bucket(
     rate: &Written<Rate>,
     burst: Option<&Written<Number<1, 1_000_000_000>>>,
     resolver: &mut Resolver<'_>,
@@ -292,6 +297,7 @@ fn name(
         Some(LimitKey::UsageKey) => "-usage-key",
         Some(LimitKey::Header(_)) => "-header",
         Some(LimitKey::Attribute(_)) => "-attribute",
+        Some(LimitKey::Account) => "-api-key",
     };
     let first = format!("{word}{whose}");
     let mut names =
@@ -322,6 +328,26 @@ fn check_keys(level: &Level<'_>, around: Around<'_>, resolver: &mut Resolver<'_>
             resolver.problem_with_help(&text.place, message, help);
         }
     }
+}
+
+/// What plans will say of a route, if it wants one. A route that nobody authorizes has no key.
+fn wants_plan(
+    entry: &NamedEntry<document::Route>,
+    (written, around): (&document::Route, Around<'_>),
+    api: &Ladder,
+    resolver: &mut Resolver<'_>,
+) -> Option<RoutePlans> {
+    let own = written.usage_plan.as_ref();
+    if own.map(|own| own.value).or(api.usage_plan) != Some(UsagePlan::Required) {
+        return None;
+    }
+    if around.access == Some(&Access::Open) {
+        let place = own.map_or(&entry.place, |own| &own.place);
+        let message = "the route is open, so nobody has an API key with a usage plan";
+        let help = "give it an authorizer, or `usage_plan = \"off\"`";
+        resolver.problem_with_help(place, message, help);
+    }
+    Some(RoutePlans::default())
 }
 
 /// A request that costs more than a bucket holds could never pass.

@@ -1,8 +1,9 @@
 //! Asks whether there is room for a request within the limits of its route.
 //!
 //! ```text
-//! limiters first:   what they say, in order
-//! own share then:   route ▸ api ▸ gateway, each per key
+//! usage plan first: quota
+//! limiters then:    what they say, in order
+//! own share then:   route ▸ api ▸ plan, each per API key; route ▸ api ▸ gateway, each per key
 //! last for all:     route ▸ api ▸ gateway
 //! ```
 //!
@@ -10,13 +11,14 @@
 
 use std::sync::Arc;
 
-use portcullis_config::{Limit, LimitFields, RouteLimits};
+use portcullis_config::{Limit, LimitFields};
 use portcullis_limits::{Charge, Exceeded, Policy, Receipt, Standing};
 
 use crate::incoming::Incoming;
 use crate::limits::{Limits, ThrottleKind, Throttled};
 use crate::phase::authorize::Authorized;
 use crate::phase::limit::key::Keys;
+use crate::phase::limit::plan::subscription;
 use crate::plugins::Plugins;
 use crate::record::Record;
 use crate::rejection::Rejection;
@@ -25,6 +27,7 @@ use crate::view::{Subject, View};
 mod fields;
 mod key;
 mod limiters;
+mod plan;
 
 /// A request that has been counted.
 #[derive(Debug)]
@@ -39,7 +42,8 @@ impl Limited {
     }
 }
 
-/// Charges a request to every limit of its route and of its limiters, or refuses it.
+/// Charges a request to every limit of its route, of its plan and of its limiters, or
+/// refuses it.
 pub(crate) async fn limit<I: Incoming>(
     mut authorized: Authorized,
     (plugins, limits): (&impl Plugins, &impl Limits),
@@ -48,26 +52,38 @@ pub(crate) async fn limit<I: Incoming>(
 ) -> Result<Limited, Rejection> {
     let route = Arc::clone(authorized.routed().served());
     let (limiters, route) = (&route.route.limiters, &route.route.limits);
-    if route.ladder.is_empty() && limiters.is_empty() {
+    let identity = authorized.subject().identity;
+    let subscription = subscription(route, identity, limits, record)?;
+    let ladder = subscription.as_ref().map_or(&route.ladder[..], |own| own.ladder());
+    if ladder.is_empty() && subscription.is_none() && limiters.is_empty() {
         return Ok(Limited { authorized });
     }
-    let said = limiters::ask(&authorized, plugins, (incoming, record)).await?;
-    let all = said.before(&route.ladder);
-    let parts = authorized.subject().as_received(incoming);
-    let keys = Keys::of(&route.ladder, View::of(&parts), route.ipv6_prefix);
-    let charges: Vec<Charge<'_>> = said.charges().chain(charges(route, &keys)).collect();
-    match limits.take(&charges).await {
-        Ok(taken) => {
-            record.permits.extend(taken.permits);
-            let returns = |receipt: &Receipt| said.gives_back(receipt.charge());
-            record.taken.extend(taken.receipts.into_iter().filter(returns));
-            if route.fields == LimitFields::Always {
-                authorized.add_response_headers(fields::fields(&all, &taken.standings));
-            }
-            Ok(Limited { authorized })
-        }
-        Err(exceeded) => Err(refusal((route.fields, &all), &exceeded, record)),
+    if let Some(subscription) = &subscription {
+        subscription.check(route, record)?;
     }
+    let said = limiters::ask(&authorized, plugins, (incoming, record)).await?;
+    let all = said.before(ladder);
+    let parts = authorized.subject().as_received(incoming);
+    let account = subscription.as_ref().map(|own| own.account());
+    let keys = Keys::of(ladder, (View::of(&parts), account), route.ipv6_prefix);
+    let own = charges((ladder, route.cost), &keys);
+    let charges: Vec<Charge<'_>> = said.charges().chain(own).collect();
+    let taken = limits.take(&charges).await;
+    let taken = taken.map_err(|exceeded| refusal((&all, route.fields), &exceeded, record))?;
+    if let Some(subscription) = &subscription
+        && let Err(spent) = subscription.count(route, record)
+    {
+        limits.give_back(taken.receipts).await;
+        return Err(spent);
+    }
+    record.permits.extend(taken.permits);
+    let returns = |receipt: &Receipt| said.gives_back(receipt.charge());
+    record.taken.extend(taken.receipts.into_iter().filter(returns));
+    if route.fields == LimitFields::Always {
+        let quota = subscription.as_ref().and_then(|own| own.told());
+        authorized.add_response_headers(fields::fields(&all, &taken.standings, quota));
+    }
+    Ok(Limited { authorized })
 }
 
 /// Refuses an address that has caused too many refusals of authorizers.
@@ -80,7 +96,7 @@ pub(crate) async fn check_failures(
     let route = &subject.route.route.limits;
     let Some(limit) = &route.failed_authorizations else { return Ok(()) };
     let parts = subject.as_received(incoming);
-    let keys = Keys::of(std::slice::from_ref(limit), View::of(&parts), route.ipv6_prefix);
+    let keys = Keys::of(std::slice::from_ref(limit), (View::of(&parts), None), route.ipv6_prefix);
     let charge = Charge { limit: limit.index, key: keys.get(0), cost: 1 };
     let Err(exceeded) = limits.check(&[charge]).await else { return Ok(()) };
     let limits = vec![limit.spec.name.clone()];
@@ -102,25 +118,28 @@ pub(crate) async fn note_failure(
     let route = &subject.route.route.limits;
     let Some(limit) = &route.failed_authorizations else { return };
     let parts = subject.as_received(incoming);
-    let keys = Keys::of(std::slice::from_ref(limit), View::of(&parts), route.ipv6_prefix);
+    let keys = Keys::of(std::slice::from_ref(limit), (View::of(&parts), None), route.ipv6_prefix);
     let charge = Charge { limit: limit.index, key: keys.get(0), cost: 1 };
     // Where others of the same address were quicker, there is nothing left to take.
     let _spent = limits.take(&[charge]).await;
 }
 
-fn charges<'a>(route: &'a RouteLimits, keys: &'a Keys) -> impl Iterator<Item = Charge<'a>> {
-    route.ladder.iter().enumerate().map(|(at, limit)| Charge {
+fn charges<'a>(
+    (ladder, cost): (&'a [Arc<Limit>], u64),
+    keys: &'a Keys,
+) -> impl Iterator<Item = Charge<'a>> {
+    ladder.iter().enumerate().map(move |(at, limit)| Charge {
         limit: limit.index,
         key: keys.get(at),
         cost: match limit.spec.policy {
-            Policy::Bucket(_) | Policy::Fixed(_) | Policy::Sliding(_) => route.cost,
+            Policy::Bucket(_) | Policy::Fixed(_) | Policy::Sliding(_) => cost,
             Policy::InFlight(_) => 1,
         },
     })
 }
 
 fn refusal(
-    (told, limits): (LimitFields, &[Arc<Limit>]),
+    (limits, told): (&[Arc<Limit>], LimitFields),
     exceeded: &Exceeded,
     record: &mut Record,
 ) -> Rejection {
@@ -138,11 +157,13 @@ fn refusal(
     let names: Vec<String> = short.iter().map(|limit| limit.spec.name.clone()).collect();
     record.throttled_by.clone_from(&names);
     let fields = match told {
-        LimitFields::Refusals | LimitFields::Always => fields::fields(limits, &standings(exceeded)),
+        LimitFields::Refusals | LimitFields::Always => {
+            fields::fields(limits, &standings(exceeded), None)
+        }
         LimitFields::Never => Vec::new(),
     };
-    let limits = names;
-    Rejection::Throttled(Throttled { kind, limits, retry_after_s: retry_after(exceeded), fields })
+    let retry_after_s = retry_after(exceeded);
+    Rejection::Throttled(Throttled { kind, limits: names, retry_after_s, fields })
 }
 
 /// How the limits stand, where those that refuse have nothing and say when they will.

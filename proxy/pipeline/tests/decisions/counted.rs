@@ -1,9 +1,13 @@
 //! Limits as the gateway counts them, by a clock that a test moves.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use portcullis_limits::{Charge, Exceeded, Limiter, Now, Receipt, Spec, Taken};
-use portcullis_pipeline::{Limits, Pipeline};
+use portcullis_limits::{
+    Charge, Day, Exceeded, Limiter, Meter, Now, Quota, Receipt, Spec, Standing, Taken,
+};
+use portcullis_pipeline::{Limits, NoPlan, Pipeline, Subscriber};
 
 use crate::scripted::Scripted;
 
@@ -14,11 +18,20 @@ pub(crate) type Tested = Pipeline<Scripted, Counted>;
 pub(crate) struct Counted {
     limiter: Limiter,
     ns: AtomicU64,
+    keys: HashMap<&'static str, Key>,
+}
+
+/// An API key that is in a plan.
+#[derive(Clone)]
+pub(crate) struct Key {
+    plan: Arc<str>,
+    account: &'static str,
+    meter: Arc<Meter>,
 }
 
 impl Counted {
     pub(crate) fn of(specs: &[Spec]) -> Self {
-        Self { limiter: Limiter::new(specs, 100, None), ns: AtomicU64::new(0) }
+        Self { limiter: Limiter::new(specs, 100, None), ..Self::default() }
     }
 
     pub(crate) fn wait_ms(&self, ms: u64) {
@@ -31,7 +44,52 @@ impl Counted {
     }
 }
 
+impl Counted {
+    /// With a key that is counted for an account in a plan.
+    pub(crate) fn with_key(mut self, id: &'static str, plan: &str, account: &'static str) -> Self {
+        let known = self.keys.values().find(|key| key.account == account);
+        let meter = known.map_or_else(Arc::default, |key| Arc::clone(&key.meter));
+        self.keys.insert(id, Key { plan: plan.into(), account, meter });
+        self
+    }
+
+    /// Requests that were counted with a key.
+    pub(crate) fn counted(&self, id: &str) -> u64 {
+        self.keys[id].meter.unwritten()
+    }
+}
+
+impl Subscriber for Key {
+    fn plan(&self) -> &Arc<str> {
+        &self.plan
+    }
+
+    fn account(&self) -> &str {
+        self.account
+    }
+
+    fn standing(&self, quota: Quota) -> Standing {
+        let standing = self.meter.standing(quota, Day::at(0));
+        Standing { remaining: standing.remaining, wait_ns: Some(standing.until_ms * 1_000_000) }
+    }
+
+    fn count(&self, quota: Option<Quota>) -> Result<(), Standing> {
+        let counted = self.meter.count(quota, Day::at(0));
+        counted.map_err(|_| self.standing(quota.expect("only quotas are spent")))
+    }
+}
+
 impl Limits for Counted {
+    type Subscriber = Key;
+
+    fn subscriber(&self, usage_key: &str) -> Result<Key, NoPlan> {
+        match self.keys.get(usage_key) {
+            None => Err(NoPlan::UnknownKey),
+            Some(key) if key.plan.is_empty() => Err(NoPlan::NoPlan),
+            Some(key) => Ok(key.clone()),
+        }
+    }
+
     async fn take(&self, charges: &[Charge<'_>]) -> Result<Taken, Exceeded> {
         self.limiter.take(charges, self.now())
     }

@@ -12,7 +12,7 @@ use portcullis_state::{CredentialStore, Kind};
 
 use super::gate::{self, Gate};
 use super::store::Store;
-use super::{consumers, credentials, policies, reloads};
+use super::{consumers, credentials, policies, reloads, usage};
 use crate::shared::Shared;
 
 /// Bytes of a request body.
@@ -44,6 +44,7 @@ impl Api {
             .merge(credentials::router(self.store.clone(), Kind::ApiKey, "/keys"))
             .merge(credentials::router(self.store.clone(), Kind::AccessKey, "/access-keys"))
             .merge(policies::router(&self.store))
+            .merge(usage::router(self.store.clone(), shared))
             .route("/reloads/last", reload)
             .layer(DefaultBodyLimit::max(BODY_BYTES))
             .route_layer(from_fn_with_state(self.gate.clone(), gate::check))

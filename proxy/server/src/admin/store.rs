@@ -37,6 +37,35 @@ impl Store {
         self.run(move |open| work(&Database::open(&open.directory)?)).await
     }
 
+    /// Reads in the database what has been used until now.
+    pub(super) async fn read_usage<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.run(move |open| {
+            open.credentials.write_usage();
+            work(&Database::open(&open.directory)?)
+        })
+        .await
+    }
+
+    /// Changes what counts as used; what serves knows it when this returns.
+    pub(super) async fn change_usage(
+        &self,
+        what: &'static str,
+        name: String,
+        work: impl FnOnce(&mut Database, &str) -> Result<(), StateError> + Send + 'static,
+    ) -> Result<(), Problem> {
+        self.run(move |open| {
+            open.credentials.write_usage();
+            work(&mut Database::open(&open.directory)?, &name)?;
+            open.credentials.write_usage();
+            tracing::info!(name, "{what}");
+            Ok(())
+        })
+        .await
+    }
+
     /// Changes the database. What serves has changed when this returns, and the log says
     /// what was done to what: the name goes to the work too.
     pub(super) async fn change<T: Send + 'static>(

@@ -1,11 +1,27 @@
 //! Limits as commands show them.
 
-use portcullis_config::{Limit, RouteLimits};
+use portcullis_config::{Limit, LimitKey, RouteLimits, RoutePlan};
 use portcullis_limits::Policy;
 
 /// A line for each limit of a route, in the order they are asked.
 pub(super) fn shown(limits: &RouteLimits) -> Vec<String> {
-    limits.failed_authorizations.iter().chain(&limits.ladder).map(|limit| one(limit)).collect()
+    let failed = limits.failed_authorizations.iter().map(|limit| one(limit));
+    let plans = limits.plans.iter().flat_map(|plans| &plans.open).flat_map(plan);
+    failed.chain(plans).chain(limits.ladder.iter().map(|limit| one(limit))).collect()
+}
+
+/// A line for the plan, and one for each limit of its own.
+fn plan(route: &RoutePlan) -> Vec<String> {
+    let name = &route.plan.name;
+    let line = match route.plan.quota {
+        None => format!("usage plan {name}"),
+        Some(quota) => {
+            let (limit, period) = (quota.limit(), quota.period().as_str());
+            format!("usage plan {name}: {limit} per {period}")
+        }
+    };
+    let own = route.ladder.iter().filter(|limit| limit.per == Some(LimitKey::Account));
+    std::iter::once(line).chain(own.map(|limit| one(limit))).collect()
 }
 
 fn one(limit: &Limit) -> String {

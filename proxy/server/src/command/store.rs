@@ -38,6 +38,11 @@ impl StoreArguments {
         Ok(Database::open(&directory)?)
     }
 
+    /// The configuration file.
+    pub(crate) fn config(&self) -> &std::path::Path {
+        &self.config
+    }
+
     pub(crate) fn output(&self) -> Output {
         Output::of(self.json)
     }

@@ -73,7 +73,8 @@ impl Prepared {
         let listeners = gateway.listeners.clone();
         let plugins = engine.load_uses(&gateway.plugin_uses, files, None);
         let plugins = plugins.map_err(BuildError::from)?;
-        let running = configuration::build(plugins, gateway, None, &telemetry)?;
+        let running =
+            configuration::build(plugins, gateway, credentials.clone(), None, &telemetry)?;
         Ok(Self { telemetry, credentials, engine, setup, fixed, listeners, running })
     }
 }

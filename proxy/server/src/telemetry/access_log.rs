@@ -97,6 +97,8 @@ struct DecisionPart {
     detail: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     guard: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_plan: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     throttled_by: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -142,6 +144,7 @@ impl Line {
                 reason: decision.as_ref().and_then(|decision| decision.reason.clone()),
                 detail: decision.map(|decision| decision.detail),
                 guard: guard.collect(),
+                usage_plan: record.usage_plan.as_deref().map(str::to_owned),
                 throttled_by: record.throttled_by.clone(),
                 skipped: skipped.collect(),
             },

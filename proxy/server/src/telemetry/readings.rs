@@ -67,7 +67,11 @@ impl Readings {
         let head = ("credentials_read", "How often the credentials were read anew");
         counter(&mut family(encoder, head, MetricType::Counter)?, &[], store.version)?;
         let head = ("credentials_unreadable", "How often the database could not be read");
-        counter(&mut family(encoder, head, MetricType::Counter)?, &[], store.failures)
+        counter(&mut family(encoder, head, MetricType::Counter)?, &[], store.failures)?;
+        let head = ("usage_unwritten", "Requests of usage plans that are not yet written down");
+        gauge(&mut family(encoder, head, MetricType::Gauge)?, &[], store.usage.unwritten)?;
+        let head = ("usage_write_failures", "How often usage could not be written down");
+        counter(&mut family(encoder, head, MetricType::Counter)?, &[], store.usage.failures)
     }
 
     fn encode_endpoints(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {

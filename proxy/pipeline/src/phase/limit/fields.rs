@@ -6,19 +6,25 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use portcullis_config::Limit;
-use portcullis_limits::{Policy, Standing};
+use portcullis_limits::{Policy, Quota, Standing};
 
 static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Both fields, an item for each limit.
+/// Both fields, an item for the quota of a plan and for each limit.
 pub(super) fn fields(
     limits: &[Arc<Limit>],
     standings: &[Standing],
+    quota: Option<(String, Quota, Standing)>,
 ) -> Vec<(HeaderName, HeaderValue)> {
     let (mut policies, mut current) = (String::new(), String::new());
+    if let Some((name, quota, standing)) = quota {
+        // A period of the calendar has no one length, so its window is left out.
+        policies = format!("\"{name}\";q={}", quota.limit());
+        current = shown(&name, standing);
+    }
     for (limit, standing) in limits.iter().zip(standings) {
         if !policies.is_empty() {
             policies.push_str(", ");
@@ -44,14 +50,21 @@ pub(super) fn fields(
                 write!(policies, "\"{name}\";q={limit};qu=\"concurrent-requests\"")
             }
         };
-        let _infallible = write!(current, "\"{name}\";r={}", standing.remaining);
-        if let Some(wait_ns) = standing.wait_ns.filter(|wait_ns| *wait_ns > 0) {
-            let _infallible = write!(current, ";t={}", wait_ns.div_ceil(SECOND));
-        }
+        current.push_str(&shown(name, *standing));
     }
     let value = |text: String| HeaderValue::try_from(text).ok();
     let fields = [(&RATE_LIMIT_POLICY, policies), (&RATE_LIMIT, current)];
     fields.into_iter().filter_map(|(name, text)| Some((name.clone(), value(text)?))).collect()
+}
+
+/// How a limit stands.
+fn shown(name: &str, standing: Standing) -> String {
+    let mut text = format!("\"{name}\";r={}", standing.remaining);
+    if let Some(wait_ns) = standing.wait_ns.filter(|wait_ns| *wait_ns > 0) {
+        // Writing to a string cannot fail.
+        let _infallible = write!(text, ";t={}", wait_ns.div_ceil(SECOND));
+    }
+    text
 }
 
 /// A bucket as a quota in a time: its burst in the time it takes to fill, or what comes in
@@ -92,7 +105,7 @@ mod tests {
         let standing = |remaining, wait_ns| Standing { remaining, wait_ns };
         let standings = [standing(5, Some(0)), standing(0, Some(600_000_000)), standing(3, None)];
 
-        let fields = fields(&limits, &standings);
+        let fields = fields(&limits, &standings, None);
 
         assert_eq!(
             fields[0].1,

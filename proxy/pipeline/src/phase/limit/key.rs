@@ -29,16 +29,25 @@ enum Kind {
     Boolean,
     Texts,
     Bytes,
+    Account,
 }
 
 impl Keys {
-    /// The keys of these limits.
-    pub(super) fn of(limits: &[Arc<Limit>], view: View<'_>, ipv6_prefix: u8) -> Self {
+    /// The keys of these limits, for who an API key is counted for, if there is one.
+    pub(super) fn of(
+        limits: &[Arc<Limit>],
+        (view, account): (View<'_>, Option<&str>),
+        ipv6_prefix: u8,
+    ) -> Self {
         let mut keys = Self { bytes: Vec::new(), ranges: Vec::with_capacity(limits.len()) };
         for limit in limits {
             let start = keys.bytes.len();
-            if let Some(per) = &limit.per {
-                keys.write(per, view, ipv6_prefix);
+            match (&limit.per, account) {
+                (Some(LimitKey::Account), Some(account)) => {
+                    keys.put(Kind::Account, account.as_bytes());
+                }
+                (Some(per), _) => keys.write(per, view, ipv6_prefix),
+                (None, _) => {}
             }
             keys.ranges.push(start..keys.bytes.len());
         }
@@ -66,7 +75,9 @@ impl Keys {
             (LimitKey::Client, None, None) | (LimitKey::Address, _, _) => {
                 self.address(view.client(), ipv6_prefix);
             }
-            (LimitKey::UsageKey, None, _) | (LimitKey::Principal, _, None) => {}
+            (LimitKey::UsageKey, None, _)
+            | (LimitKey::Principal, _, None)
+            | (LimitKey::Account, _, _) => {}
             (LimitKey::Header(name), _, _) => {
                 for value in view.headers().get_all(name) {
                     self.put(Kind::Bytes, value.as_bytes());
