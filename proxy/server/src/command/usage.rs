@@ -7,7 +7,7 @@ use portcullis_limits::Day;
 
 use super::Output;
 use super::store::StoreArguments;
-use portcullis::usage::{self, Usage};
+use portcullis_server::usage::{self, Usage};
 
 /// Shows, resets and extends what API keys have used.
 #[derive(Debug, clap::Args)]
