@@ -53,6 +53,7 @@ mod tidy;
 mod tls;
 mod transfers;
 mod upstreams;
+mod usage_plans;
 
 /// Generous to plugins, for tests that are not about budgets: a busy machine is slow.
 const ROOMY: &str =

@@ -1,7 +1,9 @@
 //! How much may pass, as a configuration says it.
 
+use std::sync::Arc;
+
 use portcullis_config::{Limit, LimitFields, LimitKey};
-use portcullis_limits::Policy;
+use portcullis_limits::{Period, Policy, Quota};
 
 use crate::whole;
 
@@ -50,4 +52,36 @@ fn routes_are_charged_to_their_limits_narrowest_first() {
     for (at, limit) in gateway.throttles.iter().enumerate() {
         assert_eq!(limit.index, at);
     }
+}
+
+#[test]
+fn plans_open_routes_and_are_charged_before_them() {
+    let (_folder, gateway) = whole();
+    let quotas: Vec<_> = gateway.plans.iter().map(|plan| (&*plan.name, plan.quota)).collect();
+    assert_eq!(
+        quotas,
+        [
+            ("gold", Some(Quota::new(100_000, Period::Month))),
+            ("trial", Some(Quota::new(1_000, Period::Week))),
+        ]
+    );
+    let [orders, other, _] = &gateway.apis[..] else { panic!("three apis") };
+    let plans = |at: usize| orders.routes[at].limits.plans.as_ref();
+    let by_id = plans(0).unwrap();
+    assert_eq!(by_id.closed[..], [Arc::clone(&gateway.plans[1])]);
+    let [gold] = &by_id.open[..] else { panic!("one plan opens it") };
+    let own: Vec<String> = gold.ladder.iter().take(3).map(|limit| shown(limit)).collect();
+    assert_eq!(
+        own,
+        [
+            "plan-gold-route 9/m 10 api-key",
+            "plan-gold-api 50/s 50 api-key",
+            "plan-gold 100/s 300 api-key",
+        ]
+    );
+    assert_eq!(gold.ladder[3..], orders.routes[0].limits.ladder[..]);
+    assert_eq!(plans(1), None, "it is off");
+    let names = |at: usize| plans(at).unwrap().open.iter().map(|open| open.plan.name.to_string());
+    assert_eq!(names(2).collect::<Vec<_>>(), ["gold", "trial"]);
+    assert_eq!(other.routes[0].limits.plans, None);
 }
