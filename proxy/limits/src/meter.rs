@@ -300,7 +300,7 @@ mod tests {
         let days = ["2026-11-29", "2026-11-30", "2026-11-29", "2026-11-30", "2026-11-29"];
         assert_eq!(statuses(&meter, quota, &days), [true, true, true, false, false]);
         let taken: Vec<Counted> = meter.take_unwritten().collect();
-        let expected = [("2026-11-30", 1), ("2026-11-29", 2)];
+        let expected = [("2026-11-29", 2), ("2026-11-30", 1)];
         let expected = expected.map(|(text, requests)| Counted { day: day(text), requests });
         assert_eq!(taken, expected);
 

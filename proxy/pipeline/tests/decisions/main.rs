@@ -23,6 +23,8 @@ mod limiters;
 #[cfg(test)]
 mod mapping;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod receive;
