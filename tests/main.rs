@@ -45,6 +45,7 @@ mod reads;
 mod routing;
 mod schemas;
 mod scopes;
+mod shared_limits;
 mod shutdown;
 mod streaming;
 mod swap;

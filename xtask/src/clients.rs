@@ -20,6 +20,8 @@ pub(crate) fn clients() -> Outcome {
         ("python3", "python3"),
         ("curl", "curl"),
         ("chromium", "chromium"),
+        ("redis-server", "redis-server"),
+        ("redis-cli", "redis-tools"),
     ])?;
     node()?;
     python()?;

@@ -26,7 +26,10 @@ pub(crate) use composition::{Composable, Composition};
 pub(crate) use compression::{Coding, Compression};
 pub(crate) use cors::Cors;
 pub(crate) use guard::{Guard, GuardMode, GuardMost, GuardRule, Networks};
-pub(crate) use limit::{Concurrencies, FailedAuthorizations, LimitFields, Throttles};
+pub(crate) use limit::{
+    Concurrencies, FailedAuthorizations, LimitFields, Password, SharedLimits, Throttle, Throttles,
+    WhenAway,
+};
 pub(crate) use mapping::{RequestMapping, ResponseMapping, ResponseValue};
 pub(crate) use plan::{Plan, PlanRoute, PlanThrottle, Quota, QuotaPeriod, UsagePlan};
 pub(crate) use plugin_use::{
@@ -79,6 +82,8 @@ table! {
         concurrency: Option<Concurrencies>,
         /// How many refusals of authorizers an address may cause; no bound where absent.
         failed_authorizations: Option<FailedAuthorizations>,
+        /// Where throttles that several gateways share are counted.
+        shared_limits: Option<SharedLimits>,
         /// Health, readiness and metrics; `"off"` turns them off.
         admin: Either<Off, Admin> = {},
         /// Where access log lines go.

@@ -38,7 +38,9 @@ pub use grants::{
     SecretGrant,
 };
 pub use guard::{Guard, GuardCondition, GuardMode, GuardMost, GuardPart, GuardRule, Listed};
-pub use limits::{Limit, LimitFields, LimitKey, Limits, RouteLimits};
+pub use limits::{
+    Limit, LimitFields, LimitKey, Limits, Redis, RouteLimits, SharedLimits, WhenAway,
+};
 pub use listener::Listener;
 pub use mapping::{Change, RequestMapping, ResponseChanges, ResponseMapping, StatusMatch};
 pub use media_range::MediaRange;
@@ -81,6 +83,8 @@ pub struct Gateway {
     pub throttles: Vec<Arc<Limit>>,
     /// Usage plans, in the order written.
     pub plans: Vec<Arc<Plan>>,
+    /// Where throttles that several gateways share are counted.
+    pub shared_limits: Option<SharedLimits>,
     /// How the process stops.
     pub shutdown: Shutdown,
     /// Worker threads; `None` takes one for each core.

@@ -32,6 +32,7 @@ mod policy;
 mod reachable;
 mod route;
 mod schemas;
+mod shared_limits;
 mod source;
 mod upstream;
 
@@ -63,6 +64,7 @@ pub(crate) fn gateway(
     let listeners = listener::listeners(document, admin.as_ref(), resolver);
     let upstreams = upstream::upstreams(&document.upstreams, resolver);
     let mut plugins = plugin_use::plugin_uses(document, resolver);
+    let shared_limits = shared_limits::shared_limits(document, resolver);
     let mut throttles = limits::Throttles::of(document, resolver);
     let mut apis = api::apis(document, &upstreams, &mut plugins, &mut throttles, resolver);
     reachable::check(&apis, resolver);
@@ -78,6 +80,7 @@ pub(crate) fn gateway(
         limits: limits::limits(&document.limits),
         throttles: throttles.finish(),
         plans,
+        shared_limits,
         shutdown: Shutdown { grace: document.shutdown.grace.0 },
         workers: document.workers.map(|workers| workers.0 as usize),
         trusted_proxies: trusted_proxies(document, resolver),

@@ -17,6 +17,7 @@
 //! | `table` | what is held of each key, within bounds |
 //! | `period`, `meter` | days, weeks and months; requests counted by them |
 //! | `limiter` | all limits of a configuration; charging them together |
+//! | `share` | limits of several gateways: what is counted in common, and what is taken ahead |
 
 mod bucket;
 mod limiter;
@@ -24,6 +25,7 @@ mod meter;
 mod period;
 mod policy;
 mod rate;
+mod share;
 mod table;
 mod window;
 
@@ -33,6 +35,7 @@ pub use meter::{Counted, Meter, PerPeriod, Quota, QuotaStanding};
 pub use period::{Day, DayProblem, Period};
 pub use policy::{Keyed, Policy, Spec, Standing};
 pub use rate::{Rate, RateProblem};
+pub use share::{Ask, CommonBucket, Grant, Lease, LeaseTerms, Leased, Sharing, SharingProblem};
 pub use window::{Cycle, FixedWindow, SlidingWindow, WindowProblem};
 
 /// A moment, as the caller's clocks tell it.

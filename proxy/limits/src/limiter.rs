@@ -200,7 +200,8 @@ impl Limiter {
         keyed.collect()
     }
 
-    fn standings(&self, charges: &[Charge<'_>], now: Now) -> Vec<Standing> {
+    /// How the limits stand, in the order of the charges.
+    pub fn standings(&self, charges: &[Charge<'_>], now: Now) -> Vec<Standing> {
         let known =
             charges.iter().filter_map(|charge| Some((self.limits.get(charge.limit)?, charge)));
         let standing = |(held, charge): (&Arc<Held>, &Charge<'_>)| {
@@ -302,6 +303,11 @@ impl Receipt {
     /// The index of the charge that it is for.
     pub fn charge(&self) -> usize {
         self.charge
+    }
+
+    /// The same for a charge that has this index elsewhere.
+    pub fn renumbered(self, charge: usize) -> Self {
+        Self { charge, ..self }
     }
 }
 

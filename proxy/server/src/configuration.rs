@@ -16,7 +16,7 @@ use portcullis_state::{CredentialStore, StateError};
 
 use crate::credentials;
 use crate::current::Running;
-use crate::limiting::LocalLimits;
+use crate::limiting::GatewayLimits;
 use crate::listen::{self, ListenError};
 use crate::telemetry::Telemetry;
 use crate::upstream::{UpstreamBuildError, Upstreams};
@@ -32,6 +32,9 @@ pub enum BuildError {
     /// An upstream cannot be reached this way.
     #[error("{0}")]
     Upstream(Box<dyn std::error::Error + Send + Sync>),
+    /// Shared limits cannot be counted this way.
+    #[error("`shared_limits`: {0}")]
+    SharedLimits(#[from] redis::RedisError),
     /// A listener cannot serve this way.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -103,7 +106,7 @@ pub(crate) fn build(
 ) -> Result<Running, BuildError> {
     let upstreams = Upstreams::build(&gateway, previous.map(|running| running.upstreams.as_ref()))?;
     let known = previous.map(|running| running.pipeline.limits());
-    let limits = LocalLimits::new((&gateway, &plugins), credentials, known);
+    let limits = GatewayLimits::new((&gateway, &plugins), credentials, known)?;
     let pipeline = pipeline(gateway.apis, (plugins, limits), &gateway.plugin_uses)?;
     let routes = pipeline.routes().routes();
     let route_metrics = telemetry.route_metrics(
@@ -124,9 +127,9 @@ pub(crate) fn build(
 /// Puts routes and plugins together.
 fn pipeline(
     apis: Vec<Api>,
-    (plugins, limits): (PluginHost, LocalLimits),
+    (plugins, limits): (PluginHost, GatewayLimits),
     uses: &[PluginUse],
-) -> Result<Pipeline<PluginHost, LocalLimits>, Diagnostics> {
+) -> Result<Pipeline<PluginHost, GatewayLimits>, Diagnostics> {
     let pipeline = Pipeline::new(apis, plugins, limits);
     let problem = |Unreached { plugin, path }: Unreached| {
         let used = uses.get(plugin.0)?;
@@ -163,7 +166,7 @@ pub fn check(file: &Path) -> Result<Checked, CheckError> {
         routes: gateway.apis.iter().map(|api| api.routes.len()).sum(),
         plugins: gateway.plugin_uses.len(),
     };
-    let limits = LocalLimits::new((&gateway, &plugins), None, None);
+    let limits = GatewayLimits::new((&gateway, &plugins), None, None).map_err(BuildError::from)?;
     pipeline(gateway.apis, (plugins, limits), &gateway.plugin_uses).map_err(BuildError::from)?;
     Ok(checked)
 }

@@ -8,7 +8,7 @@ use portcullis_config::{Limits, Plan};
 use portcullis_pipeline::Pipeline;
 use portcullis_plugin_host::PluginHost;
 
-use crate::limiting::LocalLimits;
+use crate::limiting::GatewayLimits;
 use crate::strict_head::HeadLimits;
 use crate::telemetry::{LivingGeneration, RouteMetrics};
 use crate::upstream::Upstreams;
@@ -16,7 +16,7 @@ use crate::upstream::Upstreams;
 /// One configuration, ready to serve. Immutable; a reload builds another beside it.
 pub(crate) struct Running {
     /// Decides about exchanges.
-    pub(crate) pipeline: Pipeline<PluginHost, LocalLimits>,
+    pub(crate) pipeline: Pipeline<PluginHost, GatewayLimits>,
     /// The services requests go to.
     pub(crate) upstreams: Arc<Upstreams>,
     /// Bounds on what clients may send.

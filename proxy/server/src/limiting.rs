@@ -1,39 +1,105 @@
-//! Counts what passes, by the clocks of this process.
+//! Counts what passes, by the clocks of this process; or in common with other gateways.
+
+mod common;
+mod leases;
+mod link;
+mod subscribed;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use portcullis_config::{Gateway, Limit};
+use portcullis_config::{Gateway, Limit, WhenAway};
 use portcullis_limits::{
-    Charge, Exceeded, LimitReading, Limiter, Now, Quota, QuotaStanding, Receipt, Spec, Standing,
-    Taken,
+    Charge, Exceeded, LimitReading, Limiter, Now, Policy, Receipt, Sharing, Short,
+    Spec, Standing, Taken,
 };
-use portcullis_pipeline::{Limits, NoPlan, Subscriber};
+use portcullis_pipeline::{Limits, NoPlan};
 use portcullis_plugin_host::PluginHost;
 use portcullis_state::{CredentialStore, Unsubscribed, now_ms};
+use redis::RedisError;
+use ring::digest::{Context, SHA256};
+use tokio::runtime::Handle;
 
-/// The limits of a configuration, counted in this process.
-pub(crate) struct LocalLimits {
+pub(crate) use common::CommonReading;
+use common::{Answer, Common};
+use leases::Want;
+use subscribed::Subscribed;
+
+/// Until another try may be worth it where Redis is away, in nanoseconds.
+const AWAY_NS: u64 = 1_000_000_000;
+
+/// The limits of a configuration.
+pub(crate) struct GatewayLimits {
+    /// Those that are counted here; for those that are shared, this gateway's share, which
+    /// counts while nothing else does.
     limiter: Limiter,
+    /// How each limit is shared, where it is.
+    shared: Vec<Option<Shared>>,
+    /// Where shared ones are counted.
+    common: Option<Arc<Common>>,
     /// The clock of all configurations of the process.
-    began: Instant,
+    clock: Clock,
     credentials: Option<Arc<CredentialStore>>,
 }
 
-impl LocalLimits {
+/// How a limit is shared.
+struct Shared {
+    sharing: Sharing,
+    /// A digest that has seen the limit; a key makes it a name.
+    digest: Context,
+    /// Until there is a token more, in nanoseconds.
+    token_ns: u64,
+    burst: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Clock {
+    began: Instant,
+}
+
+/// What became of each charge, in order; `None` where it is not known.
+struct Outcome(Vec<Option<Fate>>);
+
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// It is taken, or could be; how its limit stands.
+    Taken(Standing),
+    /// Its limit has too little, for so many nanoseconds.
+    Short(Option<u64>),
+}
+
+impl GatewayLimits {
     /// The limits of a configuration, with what was taken of equal ones of the last.
+    ///
+    /// # Errors
+    ///
+    /// Where the authorities of Redis cannot be trusted.
     pub(crate) fn new(
         (gateway, plugins): (&Gateway, &PluginHost),
         credentials: Option<Arc<CredentialStore>>,
         previous: Option<&Self>,
-    ) -> Self {
-        let spec = |limit: &Arc<Limit>| limit.spec.clone();
-        let specs: Vec<Spec> = gateway.throttles.iter().chain(plugins.limits()).map(spec).collect();
-        let known = previous.map(|previous| &previous.limiter);
-        Self {
-            limiter: Limiter::new(&specs, gateway.limits.throttle_keys, known),
-            began: previous.map_or_else(Instant::now, |previous| previous.began),
+    ) -> Result<Self, RedisError> {
+        let limits = || gateway.throttles.iter().chain(plugins.limits());
+        let specs: Vec<Spec> = limits().map(|limit| own_spec(limit)).collect();
+        let keys = gateway.limits.throttle_keys;
+        let common = gateway.shared_limits.as_ref().map(|settings| {
+            let known = previous.and_then(|previous| previous.common.as_ref());
+            Common::new(settings, keys, known)
+        });
+        let began = previous.map_or_else(Instant::now, |previous| previous.clock.began);
+        Ok(Self {
+            limiter: Limiter::new(&specs, keys, previous.map(|previous| &previous.limiter)),
+            shared: limits().map(|limit| Shared::of(limit)).collect(),
+            common: common.transpose()?,
+            clock: Clock { began },
             credentials,
+        })
+    }
+
+    /// Connects to where shared limits are counted, and stays connected.
+    pub(crate) async fn start(&self, background: &Handle) {
+        if let Some(common) = &self.common {
+            common.start(background).await;
         }
     }
 
@@ -42,13 +108,119 @@ impl LocalLimits {
         self.limiter.readings()
     }
 
-    fn now(&self) -> Now {
-        let ns = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Now { ns, unix_ms: now_ms() }
+    /// How it is with shared limits, where they are configured.
+    pub(crate) fn common_reading(&self) -> Option<CommonReading> {
+        self.common.as_ref().map(|common| common.reading())
+    }
+
+    fn sharing(&self, charge: &Charge<'_>) -> Option<&Shared> {
+        self.shared.get(charge.limit)?.as_ref()
+    }
+
+    /// Takes every charge or none, some of them in common.
+    async fn take_shared(
+        &self,
+        common: &Arc<Common>,
+        charges: &[Charge<'_>],
+    ) -> Result<Taken, Exceeded> {
+        let mut outcome = Outcome(vec![None; charges.len()]);
+        let mut here = self.indices(charges, |shared| shared.is_none());
+        // Nothing is asked for a request that is refused anyway.
+        if let Err(exceeded) = self.limiter.check(&picked(charges, &here), self.clock.now()) {
+            outcome.note(&here, &exceeded);
+            return Err(self.refused(charges, outcome));
+        }
+        let mut leased = Vec::new();
+        let deadline = tokio::time::Instant::now() + common.timeout();
+        for at in self.indices(charges, |shared| shared.is_some()) {
+            let Some((charge, shared)) = self.shared_at(charges, at) else { continue };
+            let want = shared.want(charge);
+            let answer = common.take(&want, (|| self.clock.now(), deadline)).await;
+            match (answer, common.when_away()) {
+                (Answer::Taken(left), _) => {
+                    leased.push(want);
+                    outcome.set(at, Fate::Taken(shared.standing(left)));
+                }
+                (Answer::Short(wait_ns), _) => outcome.set(at, Fate::Short(Some(wait_ns))),
+                (Answer::Away, WhenAway::Local) => here.push(at),
+                (Answer::Away, WhenAway::Deny) => outcome.set(at, Fate::Short(Some(AWAY_NS))),
+                (Answer::Away, WhenAway::Allow) => {
+                    outcome.set(at, Fate::Taken(shared.standing(shared.burst)));
+                }
+            }
+        }
+        let taken = match outcome.is_short() {
+            true => Err(self.refused(charges, outcome)),
+            false => self.take_here(charges, here, outcome),
+        };
+        if taken.is_err() {
+            leased.iter().for_each(|want| common.give_back(want));
+        }
+        taken
+    }
+
+    /// Takes what is counted here, when the rest is taken.
+    fn take_here(
+        &self,
+        charges: &[Charge<'_>],
+        mut here: Vec<usize>,
+        mut outcome: Outcome,
+    ) -> Result<Taken, Exceeded> {
+        here.sort_unstable();
+        match self.limiter.take(&picked(charges, &here), self.clock.now()) {
+            Ok(taken) => {
+                for (at, standing) in here.iter().zip(taken.standings) {
+                    outcome.set(*at, Fate::Taken(standing));
+                }
+                let receipts = taken.receipts.into_iter();
+                let receipts = receipts.filter_map(|it| Some(it.renumbered(*here.get(it.charge())?)));
+                let (receipts, permits) = (receipts.collect(), taken.permits);
+                Ok(Taken { standings: outcome.standings(), permits, receipts })
+            }
+            Err(exceeded) => {
+                outcome.note(&here, &exceeded);
+                Err(self.refused(charges, outcome))
+            }
+        }
+    }
+
+    /// Why a request is refused, and how the limits stand that were not asked any more.
+    fn refused(&self, charges: &[Charge<'_>], mut outcome: Outcome) -> Exceeded {
+        for at in outcome.open() {
+            let standing = match (self.shared_at(charges, at), &self.common) {
+                (Some((charge, shared)), Some(common)) => {
+                    let left = common.remaining(&shared.want(charge));
+                    Some(shared.standing(left.unwrap_or(shared.burst)))
+                }
+                _ => self.limiter.standings(&picked(charges, &[at]), self.clock.now()).pop(),
+            };
+            if let Some(standing) = standing {
+                outcome.set(at, Fate::Taken(standing));
+            }
+        }
+        Exceeded { short: outcome.short(), standings: outcome.standings() }
+    }
+
+    fn shared_at<'c>(
+        &self,
+        charges: &'c [Charge<'c>],
+        at: usize,
+    ) -> Option<(&'c Charge<'c>, &Shared)> {
+        let charge = charges.get(at)?;
+        Some((charge, self.sharing(charge)?))
+    }
+
+    fn indices(
+        &self,
+        charges: &[Charge<'_>],
+        wanted: impl Fn(Option<&Shared>) -> bool,
+    ) -> Vec<usize> {
+        let found = charges.iter().enumerate().filter(|(_, charge)| wanted(self.sharing(charge)));
+        found.map(|(at, _)| at).collect()
     }
 }
 
-impl Limits for LocalLimits {
+impl Limits for GatewayLimits {
     type Subscriber = Subscribed;
 
     fn subscriber(&self, usage_key: &str) -> Result<Subscribed, NoPlan> {
@@ -62,45 +234,123 @@ impl Limits for LocalLimits {
     }
 
     async fn take(&self, charges: &[Charge<'_>]) -> Result<Taken, Exceeded> {
-        self.limiter.take(charges, self.now())
+        match &self.common {
+            Some(common) if charges.iter().any(|charge| self.sharing(charge).is_some()) => {
+                // Boxed: few requests have it, and the future of each would hold it.
+                Box::pin(self.take_shared(common, charges)).await
+            }
+            _ => self.limiter.take(charges, self.clock.now()),
+        }
     }
 
+    /// What was taken here; what was taken in common comes back by itself.
     async fn give_back(&self, receipts: Vec<Receipt>) {
-        self.limiter.give_back(&receipts, self.now());
+        self.limiter.give_back(&receipts, self.clock.now());
     }
 
+    /// Of limits that are counted here; shared ones are only ever taken of.
     async fn check(&self, charges: &[Charge<'_>]) -> Result<(), Exceeded> {
-        self.limiter.check(charges, self.now())
+        self.limiter.check(charges, self.clock.now())
     }
 }
 
-/// Whoever a request is counted for, at the time when that was asked.
-pub(crate) struct Subscribed {
-    subscriber: Arc<portcullis_state::Subscriber>,
-    time_ms: u64,
-}
+impl Shared {
+    fn of(limit: &Limit) -> Option<Self> {
+        let sharing = limit.sharing?;
+        let Policy::Bucket(bucket) = limit.spec.policy else { return None };
+        let mut digest = Context::new(&SHA256);
+        let whose = limit.per.as_ref().map(|per| per.to_string()).unwrap_or_default();
+        let rate = bucket.rate();
+        let how_much = format!("{}/{} {}", rate.count(), rate.period_ns(), bucket.burst());
+        for part in [limit.spec.scope.as_str(), &limit.spec.name, &whose, &how_much] {
+            // With their lengths, so that no two lists of parts are one.
+            digest.update(&part.len().to_be_bytes());
+            digest.update(part.as_bytes());
+        }
+        let token_ns = rate.period_ns().div_ceil(rate.count());
+        Some(Self { sharing, digest, token_ns, burst: bucket.burst() })
+    }
 
-impl Subscribed {
-    fn shown(&self, standing: QuotaStanding) -> Standing {
-        let wait_ms = standing.until_ms.saturating_sub(self.time_ms);
-        Standing { remaining: standing.remaining, wait_ns: Some(wait_ms.saturating_mul(1_000_000)) }
+    fn want(&self, charge: &Charge<'_>) -> Want {
+        let mut digest = self.digest.clone();
+        digest.update(charge.key);
+        let mut id = [0; 16];
+        for (to, from) in id.iter_mut().zip(digest.finish().as_ref()) {
+            *to = *from;
+        }
+        Want { id, sharing: self.sharing, cost: charge.cost }
+    }
+
+    fn standing(&self, remaining: u64) -> Standing {
+        let remaining = remaining.min(self.burst);
+        let wait_ns = if remaining < self.burst { self.token_ns } else { 0 };
+        Standing { remaining, wait_ns: Some(wait_ns) }
     }
 }
 
-impl Subscriber for Subscribed {
-    fn plan(&self) -> &Arc<str> {
-        self.subscriber.plan()
+impl Clock {
+    fn now(self) -> Now {
+        let ns = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Now { ns, unix_ms: now_ms() }
+    }
+}
+
+impl Outcome {
+    fn set(&mut self, at: usize, fate: Fate) {
+        if let Some(place) = self.0.get_mut(at) {
+            *place = Some(fate);
+        }
     }
 
-    fn account(&self) -> &str {
-        self.subscriber.account()
+    /// Takes in what was refused here, of the charges at these places.
+    fn note(&mut self, places: &[usize], exceeded: &Exceeded) {
+        for (at, standing) in places.iter().zip(&exceeded.standings) {
+            self.set(*at, Fate::Taken(*standing));
+        }
+        for short in &exceeded.short {
+            if let Some(at) = places.get(short.charge) {
+                self.set(*at, Fate::Short(short.wait_ns));
+            }
+        }
     }
 
-    fn standing(&self, quota: Quota) -> Standing {
-        self.shown(self.subscriber.standing(quota, self.time_ms))
+    /// Those of which nothing is known yet.
+    fn open(&self) -> Vec<usize> {
+        let open = self.0.iter().enumerate().filter(|(_, fate)| fate.is_none());
+        open.map(|(at, _)| at).collect()
     }
 
-    fn count(&self, quota: Option<Quota>) -> Result<(), Standing> {
-        self.subscriber.count(quota, self.time_ms).map_err(|spent| self.shown(spent))
+    fn is_short(&self) -> bool {
+        self.0.iter().any(|fate| matches!(fate, Some(Fate::Short(_))))
     }
+
+    fn short(&self) -> Vec<Short> {
+        let short = self.0.iter().enumerate().filter_map(|(charge, fate)| match fate {
+            Some(Fate::Short(wait_ns)) => Some(Short { charge, wait_ns: *wait_ns }),
+            _ => None,
+        });
+        short.collect()
+    }
+
+    fn standings(&self) -> Vec<Standing> {
+        let standing = |fate: &Option<Fate>| match fate {
+            Some(Fate::Taken(standing)) => *standing,
+            Some(Fate::Short(wait_ns)) => Standing { remaining: 0, wait_ns: *wait_ns },
+            None => Standing { remaining: 0, wait_ns: None },
+        };
+        self.0.iter().map(standing).collect()
+    }
+}
+
+/// What this gateway counts by itself: all of a limit, or its share.
+fn own_spec(limit: &Limit) -> Spec {
+    let mut spec = limit.spec.clone();
+    if let Some(sharing) = limit.sharing {
+        spec.policy = Policy::Bucket(sharing.share);
+    }
+    spec
+}
+
+fn picked<'a>(charges: &[Charge<'a>], places: &[usize]) -> Vec<Charge<'a>> {
+    places.iter().filter_map(|at| charges.get(*at).copied()).collect()
 }

@@ -172,6 +172,7 @@ impl Reloader {
             &self.shared.telemetry,
         )?;
         self.background.block_on(running.upstreams.resolve_all());
+        self.background.block_on(running.pipeline.limits().start(&self.background));
         let generation = running.generation;
         self.shared.current.replace(running);
         for (switch, acceptor) in handshakes {

@@ -107,6 +107,7 @@ pub fn run(file: &Path, fallback: &Fallback) -> Result<(), StartError> {
         .enable_all()
         .build()?;
     background.block_on(running.upstreams.resolve_all());
+    background.block_on(running.pipeline.limits().start(background.handle()));
     let shared = share(running, (telemetry, credentials), &served_from);
     let bound = bind(&listeners)?;
     let reloader = Reloader {

@@ -1,7 +1,7 @@
 //! How much may pass, as typed.
 
-use super::Text;
-use crate::read::{Either, Number, Rate, Written, table, words};
+use super::{FilePath, Text};
+use crate::read::{Either, Number, Rate, Time, Written, table, words};
 
 /// One throttle, or several that all hold.
 pub(crate) type Throttles = Either<Throttle, Vec<Throttle>>;
@@ -24,6 +24,8 @@ table! {
         per: Option<Text>,
         /// What clients, logs and metrics know it by; made from where it stands where absent.
         name: Option<Text>,
+        /// Whether it is one limit of all gateways, counted where `[shared_limits]` says.
+        shared: Option<Written<bool>>,
     }
 }
 
@@ -37,6 +39,8 @@ table! {
         per: Option<Text>,
         /// What clients, logs and metrics know it by; made from where it stands where absent.
         name: Option<Text>,
+        /// Refused: each gateway counts what is under way for itself.
+        shared: Option<Written<bool>>,
     }
 }
 
@@ -50,6 +54,47 @@ table! {
         /// How many at once after a pause. The rate's own number where absent.
         burst: Option<Written<Number<1, 1_000_000_000>>>,
     }
+}
+
+table! {
+    /// Where limits that several gateways share are counted: a Redis or Valkey.
+    "the shared limits"
+    struct SharedLimits {
+        /// Its URL: `redis://host:6379/0`, or `rediss://` for TLS. A user may stand before
+        /// the host, a password may not.
+        redis: Text,
+        /// The password.
+        password: Option<Password>,
+        /// The authorities whose certificates count, as PEM; the system's where absent.
+        ca: Option<FilePath>,
+        /// How many gateways share the limits.
+        gateways: Number<1, 10_000>,
+        /// For how long a gateway takes tokens ahead.
+        lease: Time = "1s",
+        /// The longest that a request waits for an answer.
+        timeout: Time = "50ms",
+        /// What holds while it does not answer.
+        when_away: WhenAway = "local",
+        /// What its keys begin with. Gateways with different ones share nothing.
+        prefix: Text = "portcullis",
+    }
+}
+
+table! {
+    /// A password, from the environment or a file.
+    "a password"
+    struct Password {
+        /// The environment variable that holds it.
+        env: Option<Text>,
+        /// The file that holds it; one line end at its end is no part of it.
+        file: Option<FilePath>,
+    }
+}
+
+words! {
+    /// What holds while shared limits cannot be counted in common: a share for each gateway,
+    /// no request passes, all pass.
+    enum WhenAway { Local = "local", Deny = "deny", Allow = "allow", }
 }
 
 words! {

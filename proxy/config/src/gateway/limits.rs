@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use portcullis_limits::Spec;
+use portcullis_limits::{Sharing, Spec};
+
+use crate::secret::Secret;
 
 use super::RoutePlans;
 
@@ -55,6 +57,8 @@ pub struct Limit {
     pub spec: Spec,
     /// Whose share; `None` where all requests have one.
     pub per: Option<LimitKey>,
+    /// How it is shared by gateways; `None` where each counts for itself.
+    pub sharing: Option<Sharing>,
 }
 
 /// What tells those apart who each have their share.
@@ -89,6 +93,53 @@ impl fmt::Display for LimitKey {
             Self::Account => f.write_str("api-key"),
         }
     }
+}
+
+/// Where limits that several gateways share are counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedLimits {
+    /// The server that counts them.
+    pub redis: Redis,
+    /// For how long a gateway takes tokens ahead.
+    pub lease: Duration,
+    /// The longest that a request waits for an answer.
+    pub timeout: Duration,
+    /// What holds while there is none.
+    pub when_away: WhenAway,
+    /// How many gateways share them.
+    pub gateways: u64,
+    /// What keys begin with.
+    pub prefix: String,
+}
+
+/// A Redis or Valkey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redis {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether it is reached by TLS.
+    pub tls: bool,
+    /// Authorities whose certificates count, as PEM; the system's where `None`.
+    pub ca: Option<String>,
+    /// The number of its database.
+    pub database: u32,
+    /// The user; its default one where `None`.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<Secret>,
+}
+
+/// What holds while shared limits cannot be counted in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenAway {
+    /// A share for each gateway.
+    Local,
+    /// No request passes.
+    Deny,
+    /// Every request passes.
+    Allow,
 }
 
 /// How much of a route's requests may pass.

@@ -85,6 +85,19 @@ pub(super) fn admin_token(
     Some(token)
 }
 
+/// Reads a password.
+pub(super) fn password(
+    written: &document::Password,
+    resolver: &mut Resolver<'_>,
+) -> Option<Secret> {
+    let kept = Kept {
+        env: written.env.as_ref(),
+        file: written.file.as_ref(),
+        table: written.whole.then_some(&written.place),
+    };
+    Some(kept.read(resolver)?.0)
+}
+
 /// Bytes an admin token has at the least: fewer could be guessed over the network.
 const TOKEN_BYTES: usize = 16;
 

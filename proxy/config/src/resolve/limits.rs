@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use portcullis_limits::{Keyed, Policy, Spec, TokenBucket};
+use portcullis_limits::{Keyed, Policy, Sharing, Spec, TokenBucket};
 
 use super::Resolver;
 use super::mapping::Around;
+use super::shared_limits::{self, Common};
 use crate::document::{self, Document, Text, UsagePlan};
 use crate::gateway::{Access, Limit, LimitFields, LimitKey, Limits, RouteLimits, RoutePlans};
 use crate::read::{Either, NamedEntry, Number, Rate, Written};
@@ -55,6 +56,8 @@ pub(super) struct Ladder {
 
 /// Every limit found so far.
 pub(super) struct Throttles {
+    /// How gateways share those that they do.
+    common: Option<Common>,
     all: Vec<Arc<Limit>>,
     gateway: Vec<Arc<Limit>>,
     failed_authorizations: Option<Arc<Limit>>,
@@ -78,6 +81,7 @@ impl Throttles {
     /// Those of the whole gateway.
     pub(super) fn of(document: &Document, resolver: &mut Resolver<'_>) -> Self {
         let mut throttles = Self {
+            common: Common::of(document),
             all: Vec::new(),
             gateway: Vec::new(),
             failed_authorizations: None,
@@ -170,7 +174,8 @@ impl Throttles {
             if let (Some(policy), Some(per)) = (policy, resolved(per)) {
                 let name =
                     name(level.word, (written.name.as_ref(), per.as_ref()), &found, resolver);
-                found.push(self.add(&level.scope, (name, policy), per));
+                let sharing = shared_limits::sharing(written, policy, self.common, resolver);
+                found.push(self.add(&level.scope, (name, policy), (per, sharing)));
             }
         }
         for written in one_or_many(level.concurrency) {
@@ -179,7 +184,8 @@ impl Throttles {
             let word = format!("{}-in-flight", level.word);
             let name = name(&word, (written.name.as_ref(), per.as_ref()), &found, resolver);
             let policy = Policy::InFlight(written.limit.0.into());
-            found.push(self.add(&level.scope, (name, policy), per));
+            shared_limits::check_not_shared(written.shared.as_ref(), resolver);
+            found.push(self.add(&level.scope, (name, policy), (per, None)));
         }
         found.split_off(level.wider.len())
     }
@@ -193,7 +199,7 @@ impl Throttles {
         let written = written?;
         let policy = bucket(&written.rate, written.burst.as_ref(), resolver)?;
         let name = "failed-authorizations".to_owned();
-        Some(self.add(scope, (name, policy), Some(LimitKey::Address)))
+        Some(self.add(scope, (name, policy), (Some(LimitKey::Address), None)))
     }
 
     /// Adds a limit that stands at this place.
@@ -201,11 +207,11 @@ impl Throttles {
         &mut self,
         scope: &str,
         (name, policy): (String, Policy),
-        per: Option<LimitKey>,
+        (per, sharing): (Option<LimitKey>, Option<Sharing>),
     ) -> Arc<Limit> {
         let keyed = per.as_ref().map_or(Keyed::Shared, |per| Keyed::PerKey(per.to_string()));
         let spec = Spec { scope: scope.to_owned(), name, policy, keyed };
-        let limit = Arc::new(Limit { index: self.all.len(), spec, per });
+        let limit = Arc::new(Limit { index: self.all.len(), spec, per, sharing });
         self.all.push(Arc::clone(&limit));
         limit
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_config::{Limit, LimitFields, LimitKey};
+use portcullis_config::{Limit, LimitFields, LimitKey, WhenAway};
 use portcullis_limits::{Period, Policy, Quota};
 
 use crate::whole;
@@ -42,6 +42,10 @@ fn routes_are_charged_to_their_limits_narrowest_first() {
         ]
     );
     assert_eq!((limits.cost, limits.ipv6_prefix), (5, 56));
+    let sharing = limits.ladder[0].sharing.unwrap();
+    assert_eq!((sharing.share.rate().to_string(), sharing.share.burst()), ("25/s".into(), 50));
+    assert_eq!((sharing.terms.most, sharing.terms.life_ns), (12, 500_000_000));
+    assert!(limits.ladder[1..].iter().all(|limit| limit.sharing.is_none()));
     let failed = |at: usize| orders.routes[at].limits.failed_authorizations.as_deref().map(shown);
     assert_eq!(failed(0).unwrap(), "failed-authorizations 5/10s 1 address");
     assert_eq!(failed(1), None, "the route is open");
@@ -84,4 +88,19 @@ fn plans_open_routes_and_are_charged_before_them() {
     let names = |at: usize| plans(at).unwrap().open.iter().map(|open| open.plan.name.to_string());
     assert_eq!(names(2).collect::<Vec<_>>(), ["gold", "trial"]);
     assert_eq!(other.routes[0].limits.plans, None);
+}
+
+#[test]
+fn shared_limits_are_counted_where_the_file_says() {
+    let (_folder, gateway) = whole();
+
+    let shared = gateway.shared_limits.unwrap();
+
+    let redis = shared.redis;
+    assert_eq!((redis.host.as_str(), redis.port, redis.database), ("redis.example.com", 7000, 3));
+    assert_eq!((redis.tls, redis.user.as_deref()), (true, Some("gate")));
+    assert!(redis.password.is_some() && redis.ca.is_some());
+    assert_eq!((shared.lease.as_millis(), shared.timeout.as_millis()), (500, 20));
+    assert_eq!((shared.gateways, shared.when_away), (4, WhenAway::Deny));
+    assert_eq!(shared.prefix, "edge");
 }

@@ -25,7 +25,7 @@ fn plan(route: &RoutePlan) -> Vec<String> {
 }
 
 fn one(limit: &Limit) -> String {
-    let Limit { spec, per, .. } = limit;
+    let Limit { spec, per, sharing, .. } = limit;
     let how_much = match spec.policy {
         Policy::Bucket(bucket) => format!("{}, burst {}", bucket.rate(), bucket.burst()),
         Policy::Fixed(window) => format!("{} in each {}", window.limit(), window.cycle()),
@@ -38,5 +38,6 @@ fn one(limit: &Limit) -> String {
         None => String::new(),
         Some(per) => format!(" per {per}"),
     };
-    format!("{}: {how_much}{whose}", spec.name)
+    let shared = if sharing.is_some() { ", shared" } else { "" };
+    format!("{}: {how_much}{whose}{shared}", spec.name)
 }

@@ -107,7 +107,7 @@ impl Reloads {
 fn problems(error: &BuildError) -> Value {
     match error {
         BuildError::Diagnosed(diagnostics) => diagnostics.to_json(),
-        error @ (BuildError::Upstream(_) | BuildError::Listen(_)) => {
+        error @ (BuildError::Upstream(_) | BuildError::Listen(_) | BuildError::SharedLimits(_)) => {
             json!([{ "message": error.to_string() }])
         }
     }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::current::Running;
+use crate::limiting::CommonReading;
 use crate::upstream::EndpointHealth;
 
 /// What is read off when somebody asks.
@@ -21,6 +22,7 @@ pub(super) struct Readings {
     plugins: Vec<UseReading>,
     issuers: Vec<IssuerReading>,
     limits: Vec<LimitReading>,
+    shared_limits: Option<CommonReading>,
     held_bytes: u64,
     credentials: Option<StoreReading>,
 }
@@ -33,10 +35,11 @@ impl Readings {
         credentials: Option<StoreReading>,
     ) -> Self {
         let endpoints = current.upstreams.health();
-        let limits = current.pipeline.limits().readings();
+        let limits = current.pipeline.limits();
+        let (shared_limits, limits) = (limits.common_reading(), limits.readings());
         let plugins = current.pipeline.plugins();
         let (issuers, plugins) = (plugins.issuer_readings(), plugins.readings());
-        Self { endpoints, plugins, issuers, limits, held_bytes, credentials }
+        Self { endpoints, plugins, issuers, limits, shared_limits, held_bytes, credentials }
     }
 }
 
@@ -51,6 +54,7 @@ impl Collector for Readings {
         self.encode_plugin_durations(&mut encoder)?;
         self.encode_plugin_instances(&mut encoder)?;
         self.encode_limits(&mut encoder)?;
+        self.encode_shared_limits(&mut encoder)?;
         self.encode_issuers(&mut encoder)
     }
 }
@@ -213,6 +217,26 @@ impl Readings {
             counter(&mut crowded, &limit_labels(limit), limit.crowded)?;
         }
         Ok(())
+    }
+
+    fn encode_shared_limits(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(shared) = self.shared_limits else { return Ok(()) };
+        let head = ("shared_limits_up", "Whether the Redis that counts shared limits answers");
+        gauge(&mut family(encoder, head, MetricType::Gauge)?, &[], u64::from(shared.up))?;
+        let head = ("shared_limits_away", "How often the Redis of shared limits went away");
+        counter(&mut family(encoder, head, MetricType::Counter)?, &[], shared.away)?;
+        let head = ("shared_limit_charges", "Charges of shared limits, by what counted them");
+        let mut charges = family(encoder, head, MetricType::Counter)?;
+        for (by, count) in shared.charges {
+            counter(&mut charges, &[("by", by)], count)?;
+        }
+        let head = ("shared_limit_asks", "What Redis was asked, by what became of it");
+        let mut asks = family(encoder, head, MetricType::Counter)?;
+        for (outcome, count) in shared.asks {
+            counter(&mut asks, &[("outcome", outcome)], count)?;
+        }
+        let head = ("shared_limit_leases", "Keys of shared limits that something is known of");
+        gauge(&mut family(encoder, head, MetricType::Gauge)?, &[], shared.leases as u64)
     }
 
     fn encode_issuers(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {

@@ -87,7 +87,7 @@ mod tests {
 
     fn limit(name: &str, policy: Policy) -> Arc<Limit> {
         let spec = Spec { scope: name.into(), name: name.into(), policy, keyed: Keyed::Shared };
-        Arc::new(Limit { index: 0, spec, per: None })
+        Arc::new(Limit { index: 0, spec, per: None, sharing: None })
     }
 
     fn bucket(count: u64, period_ms: u64, burst: u64) -> Policy {

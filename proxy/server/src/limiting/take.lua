@@ -1,0 +1,32 @@
+-- Takes tokens out of the bucket of one key.
+--
+-- The bucket is kept as how much is missing, in units, and when it was so, in ticks of this
+-- server's clock. A tick brings `per_tick` units back and a token has `per_token`, all of them
+-- whole and below 2^53, so that nothing is rounded.
+local tick_us, per_tick = tonumber(ARGV[1]), tonumber(ARGV[2])
+local per_token, capacity = tonumber(ARGV[3]), tonumber(ARGV[4])
+local need, wish = tonumber(ARGV[5]), tonumber(ARGV[6])
+
+local time = redis.call('TIME')
+local now = math.floor((tonumber(time[1]) * 1000000 + tonumber(time[2])) / tick_us)
+local missing = 0
+local held = redis.call('GET', KEYS[1])
+if held then
+    local amount, at = string.match(held, '^(%d+) (%d+)$')
+    missing, at = tonumber(amount), tonumber(at)
+    -- A clock that was set back brings nothing until it has caught up.
+    now = math.max(now, at)
+    missing = math.max(0, missing - (now - at) * per_tick)
+end
+
+local there = math.floor((capacity - missing) / per_token)
+if there < need then
+    local lacking = need * per_token - (capacity - missing)
+    return { 0, there, math.ceil(lacking / per_tick) * tick_us }
+end
+local taken = math.min(wish, there)
+missing = missing + taken * per_token
+-- Forgotten once it is full again: then a new one is the same.
+local full_in_ms = math.ceil(missing / per_tick * tick_us / 1000) + 1000
+redis.call('SET', KEYS[1], string.format('%.0f %.0f', missing, now), 'PX', full_in_ms)
+return { taken, there - taken, 0 }

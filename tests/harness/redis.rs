@@ -1,0 +1,201 @@
+//! A real Redis, and a way to it that can be cut.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::eventually::eventually;
+use crate::program::Killer;
+use crate::upstream::dead_address;
+
+/// A Redis that runs as a child of the test and keeps nothing; killed when dropped.
+pub struct Redis {
+    child: Option<Killer>,
+    address: SocketAddr,
+    settings: Vec<String>,
+    directory: TempDir,
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self::start()
+    }
+}
+
+impl Redis {
+    /// Starts it on a free port.
+    ///
+    /// # Panics
+    ///
+    /// Where it is not installed, or does not answer in time.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts it with more settings, as its command line has them.
+    ///
+    /// # Panics
+    ///
+    /// Where it is not installed, or does not answer in time.
+    pub fn start_with(settings: &[&str]) -> Self {
+        let mut redis = Self {
+            child: None,
+            address: dead_address(),
+            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
+            directory: tempfile::tempdir().expect("a temporary directory"),
+        };
+        redis.start_again();
+        redis
+    }
+
+    /// Starts it where it was.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not answer in time.
+    pub fn start_again(&mut self) {
+        let port = self.address.port().to_string();
+        let child = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"])
+            .args(&self.settings)
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("Debian's package `redis-server` is installed");
+        self.child = Some(Killer(child));
+        eventually("a Redis that answers", || answers(self.address).ok().filter(|ready| *ready));
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks it something; every line of what it says.
+    ///
+    /// # Panics
+    ///
+    /// Where it says that it cannot.
+    pub fn ask(&self, words: &[&str]) -> Vec<String> {
+        let port = self.address.port().to_string();
+        let asked = Command::new("redis-cli").args(["-p", &port]).args(words).output();
+        let output = asked.expect("Debian's package `redis-tools` is installed");
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+    }
+
+    /// Lets it hang: connections stand, and nothing is answered.
+    pub fn hang(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Ends it at once, and all that it knew.
+    pub fn kill(&mut self) {
+        self.child = None;
+    }
+
+    fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("it runs");
+        let id = i32::try_from(child.0.id()).ok().and_then(Pid::from_raw);
+        let id = id.expect("a process has an id above zero");
+        kill_process(id, signal).expect("a child can be signalled");
+    }
+}
+
+/// Whether a Redis says anything: also that it wants a password.
+fn answers(address: SocketAddr) -> io::Result<bool> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(b"PING\r\n")?;
+    let mut answer = [0; 1];
+    stream.read_exact(&mut answer)?;
+    Ok(matches!(&answer, b"+" | b"-"))
+}
+
+/// A way to a server that can be cut and mended.
+pub struct Way {
+    address: SocketAddr,
+    state: Arc<Mutex<WayState>>,
+}
+
+#[derive(Default)]
+struct WayState {
+    is_cut: bool,
+    streams: Vec<TcpStream>,
+}
+
+impl Way {
+    /// A way to a server, from a port of its own.
+    ///
+    /// # Panics
+    ///
+    /// Where no port is to be had.
+    pub fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let state = Arc::<Mutex<WayState>>::default();
+        let known = Arc::clone(&state);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let mut state = known.lock().expect("no thread panics with it");
+                if !state.is_cut
+                    && let Ok(both) = connect(client, server)
+                {
+                    state.streams.extend(both);
+                }
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Where it begins.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Breaks every connection, and each that comes.
+    ///
+    /// # Panics
+    ///
+    /// Never.
+    pub fn cut(&self) {
+        let mut state = self.state.lock().expect("no thread panics with it");
+        state.is_cut = true;
+        for stream in state.streams.drain(..) {
+            // One that is closed already is cut.
+            let _closed = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Lets connections through again.
+    ///
+    /// # Panics
+    ///
+    /// Never.
+    pub fn mend(&self) {
+        self.state.lock().expect("no thread panics with it").is_cut = false;
+    }
+}
+
+fn connect(client: TcpStream, server: SocketAddr) -> io::Result<[TcpStream; 2]> {
+    let server = TcpStream::connect(server)?;
+    for (from, to) in [(&client, &server), (&server, &client)] {
+        let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
+        thread::spawn(move || {
+            // However it ends, both sides are to know.
+            let _copied = io::copy(&mut from, &mut to);
+            let _closed = to.shutdown(Shutdown::Both);
+        });
+    }
+    Ok([client, server])
+}
