@@ -67,8 +67,6 @@ paths:
     let countries =
         database::country_database(&[("192.0.2.0", 24, "DE"), ("2001:db8::", 32, "XX")]);
     std::fs::write(folder.path().join("countries.mmdb"), countries).unwrap();
-    let authority = "-----BEGIN CERTIFICATE-----\n";
-    std::fs::write(folder.path().join("authority.pem"), authority).unwrap();
     std::fs::write(folder.path().join("denied.txt"), "203.0.113.7\n").unwrap();
     let more = "[upstreams.more]\nendpoints = ['more:80']\nbalance = 'power-of-two'";
     std::fs::write(folder.path().join("more.toml"), more).unwrap();

@@ -19,7 +19,7 @@ fn ladder(limits: &[(&str, Option<LimitKey>, Policy)]) -> Vec<Arc<Limit>> {
         let keyed = if per.is_some() { Keyed::PerKey("k".into()) } else { Keyed::Shared };
         let name = (*name).to_owned();
         let spec = Spec { scope: name.clone(), name, policy: *policy, keyed };
-        Arc::new(Limit { index, spec, per: per.clone() })
+        Arc::new(Limit { index, spec, per: per.clone(), sharing: None })
     };
     limits.iter().enumerate().map(limit).collect()
 }
