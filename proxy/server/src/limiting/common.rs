@@ -120,6 +120,9 @@ impl Common {
         want: &Want,
         (now, deadline): (impl Fn() -> Now, Instant),
     ) -> Answer {
+        if want.cost == 0 {
+            return Answer::Taken(self.remaining(want).unwrap_or(u64::MAX));
+        }
         let mut counted_by = &self.counts.from_lease;
         let answer = loop {
             let Some(connection) = self.link.connection() else {

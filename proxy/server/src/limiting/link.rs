@@ -27,6 +27,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Takes tokens; the one thing that Redis is asked for.
 const TAKE: &str = include_str!("take.lua");
 
+/// A bucket of ten, one a second.
+const TRIAL: CommonBucket =
+    CommonBucket { tick_us: 1_000_000, per_tick: 1, per_token: 1, capacity: 10 };
+
 /// The way to the Redis that counts shared limits, open or not.
 pub(super) struct Link {
     client: Client,
@@ -35,6 +39,8 @@ pub(super) struct Link {
     shown: String,
     when_away: WhenAway,
     take: Script,
+    /// The bucket that is tried on a new connection.
+    trial: String,
     open: ArcSwapOption<Connection>,
     /// Told when a connection is lost.
     lost: Arc<Notify>,
@@ -68,6 +74,7 @@ impl Link {
             shown: format!("{}:{}", settings.redis.host, settings.redis.port),
             when_away: settings.when_away,
             take: Script::new(TAKE),
+            trial: format!("{}:limit:trial", settings.prefix),
             open: ArcSwapOption::empty(),
             lost: Arc::default(),
             losses: AtomicU64::new(0),
@@ -93,21 +100,28 @@ impl Link {
         name: &str,
         (bucket, ask): (&CommonBucket, Ask),
     ) -> Option<Grant> {
-        let mut redis = connection.0.clone();
-        let CommonBucket { tick_us, per_tick, per_token, capacity } = *bucket;
-        let mut call = self.take.key(name);
-        for number in [tick_us, per_tick, per_token, capacity, ask.need, ask.wish] {
-            call.arg(number);
-        }
-        match call.invoke_async::<(u64, u64, u64)>(&mut redis).await {
-            Ok((tokens, left, wait_us)) => {
-                Some(Grant { tokens, left, wait_ns: wait_us.saturating_mul(1000) })
-            }
+        match self.call(&mut connection.0.clone(), name, (bucket, ask)).await {
+            Ok(grant) => Some(grant),
             Err(error) => {
                 self.lose(connection, &error);
                 None
             }
         }
+    }
+
+    async fn call(
+        &self,
+        redis: &mut MultiplexedConnection,
+        name: &str,
+        (bucket, ask): (&CommonBucket, Ask),
+    ) -> RedisResult<Grant> {
+        let CommonBucket { tick_us, per_tick, per_token, capacity } = *bucket;
+        let mut call = self.take.key(name);
+        for number in [tick_us, per_tick, per_token, capacity, ask.need, ask.wish] {
+            call.arg(number);
+        }
+        let (tokens, left, wait_us) = call.invoke_async::<(u64, u64, u64)>(redis).await?;
+        Ok(Grant { tokens, left, wait_ns: wait_us.saturating_mul(1000) })
     }
 
     /// Opens the link, or looks whether it still is.
@@ -130,11 +144,11 @@ impl Link {
         Ok(())
     }
 
-    /// One that answers, and in time: a connection alone says little.
+    /// One that counts, and in time: that it can be connected to says little.
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let config = &self.timeouts;
         let mut redis = self.client.get_multiplexed_async_connection_with_config(config).await?;
-        self.take.load_async(&mut redis).await?;
+        self.call(&mut redis, &self.trial, (&TRIAL, Ask { need: 0, wish: 1 })).await?;
         Ok(redis)
     }
 
