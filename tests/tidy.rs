@@ -56,6 +56,7 @@ fn an_engine_is_known_to_one_package_each() {
     let allowed = [
         ("pingora", &["proxy/server", "benches"][..]),
         ("wasmtime", &["proxy/plugin-host", "benches"]),
+        ("redis", &["proxy/server"]),
         ("rusqlite", &["proxy/state"]),
         ("wit-bindgen", &["plugin-sdk", "tests/guests", "benches"]),
         ("toml", &["proxy/config", "proxy/server", "benches"]),

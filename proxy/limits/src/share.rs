@@ -246,7 +246,8 @@ impl Lease {
             self.refused = None;
         } else {
             let after = |ns: u64| Now { ns: asked.ns.saturating_add(ns) };
-            let again = after(grant.wait_ns.max(terms.pause_ns));
+            // Not too late either: the place in common may have been emptied meanwhile.
+            let again = after(grant.wait_ns.clamp(terms.pause_ns, terms.life_ns));
             self.refused = Some(Refused { cost: ask.need, again, enough: after(grant.wait_ns) });
         }
     }

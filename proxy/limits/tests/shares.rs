@@ -147,7 +147,7 @@ fn a_share_is_a_part_of_rate_and_burst() {
     let month = 31 * 24 * 3600 * 1000;
     assert!(matches!(sharing((1, month, 1), 2, MS), Err(SharingProblem::Rate(_))));
     assert_eq!(sharing((1, month, 1_000_000_000), 1, MS).unwrap().common.tick_us, 1_000_000);
-    assert_eq!(sharing((999_999_937, 31, 1_000_000_000), 1, MS), Err(SharingProblem::Inexact));
+    assert_eq!(sharing((1, month - 1, 10_000_000), 1, MS), Err(SharingProblem::Inexact));
 }
 
 #[test]

@@ -257,7 +257,10 @@ impl Limits for GatewayLimits {
 impl Shared {
     fn of(limit: &Limit) -> Option<Self> {
         let sharing = limit.sharing?;
-        let Policy::Bucket(bucket) = limit.spec.policy else { return None };
+        let bucket = match limit.spec.policy {
+            Policy::Bucket(bucket) => bucket,
+            Policy::InFlight(_) => return None,
+        };
         let mut digest = Context::new(&SHA256);
         let whose = limit.per.as_ref().map(|per| per.to_string()).unwrap_or_default();
         let rate = bucket.rate();

@@ -178,7 +178,11 @@ pub(super) fn sharing(
         resolver.problem_with_help(&shared.place, message, help);
         return None;
     };
-    let Policy::Bucket(bucket) = policy else { return None };
+    let bucket = match policy {
+        Policy::Bucket(bucket) => bucket,
+        // `check_not_shared` says so.
+        Policy::InFlight(_) => return None,
+    };
     match Sharing::new(bucket, common.gateways, common.lease_ns) {
         Ok(sharing) => Some(sharing),
         Err(problem) => {

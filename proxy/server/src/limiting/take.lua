@@ -27,6 +27,7 @@ end
 local taken = math.min(wish, there)
 missing = missing + taken * per_token
 -- Forgotten once it is full again: then a new one is the same.
-local full_in_ms = math.ceil(missing / per_tick * tick_us / 1000) + 1000
+-- At most 30,000 years: more is no whole number to the server.
+local full_in_ms = math.min(math.ceil(missing / per_tick * tick_us / 1000) + 1000, 1e15)
 redis.call('SET', KEYS[1], string.format('%.0f %.0f', missing, now), 'PX', full_in_ms)
 return { taken, there - taken, 0 }
