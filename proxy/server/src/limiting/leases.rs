@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
-use portcullis_limits::{Ask, Grant, Lease, Leased, Now, Sharing};
+use portcullis_limits::{Ask, Grant, Lease, LeaseTerms, Leased, Now, Sharing};
 use tokio::sync::watch;
 
 /// Parts of the table, with a lock each.
@@ -21,7 +21,7 @@ pub(super) struct Leases {
 
 struct Entry {
     lease: Lease,
-    sharing: Sharing,
+    terms: LeaseTerms,
     /// Ends when the answer to what was asked last has come, or never will.
     flight: Option<watch::Receiver<()>>,
 }
@@ -76,7 +76,7 @@ impl Leases {
                 return (Found::NoRoom, None);
             }
         }
-        shard.entry(want.id).or_insert_with(|| Entry::new(want.sharing)).take(want.cost, now)
+        shard.entry(want.id).or_insert_with(|| Entry::new(want.sharing.terms)).take(want.cost, now)
     }
 
     /// Takes of a lease, where there is nobody to ask for another: what is left afterwards.
@@ -103,7 +103,7 @@ impl Leases {
     pub(super) fn granted(&self, id: &KeyId, flight: &Flight, grant: Grant) {
         let Some(shard) = self.shard(id) else { return };
         if let Some(entry) = shard.lock().get_mut(id) {
-            entry.lease.granted((flight.ask, flight.asked), grant, &entry.sharing.terms);
+            entry.lease.granted((flight.ask, flight.asked), grant, &entry.terms);
         }
     }
 
@@ -113,8 +113,8 @@ impl Leases {
 }
 
 impl Entry {
-    fn new(sharing: Sharing) -> Self {
-        Self { lease: Lease::default(), sharing, flight: None }
+    fn new(terms: LeaseTerms) -> Self {
+        Self { lease: Lease::default(), terms, flight: None }
     }
 
     fn take(&mut self, cost: u64, now: Now) -> (Found, Option<Flight>) {
@@ -137,7 +137,7 @@ impl Entry {
     }
 
     fn take_off(&mut self, need: u64, now: Now) -> (Flight, watch::Receiver<()>) {
-        let ask = self.lease.ask(need, &self.sharing.terms, now);
+        let ask = self.lease.ask(need, &self.terms, now);
         let (landed, landing) = watch::channel(());
         self.flight = Some(landing.clone());
         (Flight { ask, asked: now, landed }, landing)
@@ -150,6 +150,6 @@ impl Entry {
     }
 
     fn is_idle(&mut self, now: Now) -> bool {
-        self.in_flight().is_none() && self.lease.is_idle(&self.sharing.terms, now)
+        self.in_flight().is_none() && self.lease.is_idle(&self.terms, now)
     }
 }
