@@ -220,6 +220,23 @@ fn a_redis_that_is_killed_is_noticed_without_requests_and_found_again() {
 }
 
 #[test]
+fn a_redis_that_answers_with_errors_is_away_until_it_counts_again() {
+    let redis = Redis::start();
+    let settings = "gateways = 1\ntimeout = \"2s\"\nwhen_away = \"deny\"";
+    let gateway = start(&url(&redis), settings, r#"rate = "NEVER", burst = 20"#);
+    assert_eq!(passed(&gateway, 1), 1);
+
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert!(passed(&gateway, 30) < 19);
+    assert_eq!(gateway.metric("portcullis_shared_limits_up", &[]), 0.0);
+    redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+
+    wait_until(&gateway, 1.0);
+    assert!(passed(&gateway, 30) > 0);
+    assert_eq!(gateway.metric("portcullis_shared_limits_away_total", &[]), 1.0);
+}
+
+#[test]
 fn a_gateway_starts_without_redis_and_finds_it_later() {
     let mut redis = Redis::start();
     redis.kill();
