@@ -142,9 +142,9 @@ struct Batch {
 struct Refused {
     cost: u64,
     /// When to ask again.
-    again: Now,
+    again_ns: u64,
     /// When there should be enough.
-    enough: Now,
+    enough_ns: u64,
 }
 
 /// What a lease has for a request.
@@ -192,8 +192,8 @@ impl Lease {
             return Leased::Taken;
         }
         match self.refused {
-            Some(refused) if cost >= refused.cost && now < refused.again => {
-                Leased::Short { wait_ns: refused.enough.ns.saturating_sub(now.ns).max(1) }
+            Some(refused) if cost >= refused.cost && now.ns < refused.again_ns => {
+                Leased::Short { wait_ns: refused.enough_ns.saturating_sub(now.ns).max(1) }
             }
             _ => Leased::Ask,
         }
@@ -215,7 +215,7 @@ impl Lease {
             && now.ns < self.newer.until_ns
             && self.older.left == 0
             && self.newer.left <= self.newer.granted / 2
-            && self.refused.is_none_or(|refused| refused.again <= now)
+            && self.refused.is_none_or(|refused| refused.again_ns <= now.ns)
     }
 
     /// Begins to ask for the next lease, for a request of this cost.
@@ -245,10 +245,11 @@ impl Lease {
             self.newer = Batch { granted: grant.tokens, left: grant.tokens, until_ns };
             self.refused = None;
         } else {
-            let after = |ns: u64| Now { ns: asked.ns.saturating_add(ns) };
+            let after = |ns: u64| asked.ns.saturating_add(ns);
             // Not too late either: the place in common may have been emptied meanwhile.
-            let again = after(grant.wait_ns.clamp(terms.pause_ns, terms.life_ns));
-            self.refused = Some(Refused { cost: ask.need, again, enough: after(grant.wait_ns) });
+            let again_ns = after(grant.wait_ns.clamp(terms.pause_ns, terms.life_ns));
+            self.refused =
+                Some(Refused { cost: ask.need, again_ns, enough_ns: after(grant.wait_ns) });
         }
     }
 
@@ -260,7 +261,7 @@ impl Lease {
     /// Whether nothing is known of the key any more, so that it may be forgotten.
     pub fn is_idle(&self, terms: &LeaseTerms, now: Now) -> bool {
         let last = self.asked.map_or(0, |asked| asked.ns.saturating_add(terms.life_ns));
-        last <= now.ns && self.refused.is_none_or(|refused| refused.again <= now)
+        last <= now.ns && self.refused.is_none_or(|refused| refused.again_ns <= now.ns)
     }
 
     fn forget_what_expired(&mut self, now: Now) {

@@ -84,6 +84,10 @@ impl Gateway {
     }
 }
 
+fn at(ns: u64) -> Now {
+    Now { ns, unix_ms: 0 }
+}
+
 proptest! {
     #[test]
     fn all_gateways_together_pass_what_is_promised(
@@ -98,7 +102,7 @@ proptest! {
         let (mut now, mut passed): (u64, Vec<(u64, u64)>) = (0, Vec::new());
         for (gateway, cost, pause_us, trip_ms) in requests {
             now += pause_us * US;
-            let request = (cost, Now { ns: now }, trip_ms * MS);
+            let request = (cost, at(now), trip_ms * MS);
             if gateways[gateway].passes(&mut common, &sharing, request) {
                 passed.push((now, cost));
             }
@@ -124,7 +128,7 @@ fn one_gateway_that_is_busy_gets_the_whole_rate_and_asks_rarely() {
     let (mut passed, mut asks, mut last) = (0, 0, None);
 
     for ms in 0..10_000_u64 {
-        let request = (1, Now { ns: ms * MS }, MS / 2);
+        let request = (1, at(ms * MS), MS / 2);
         passed += u64::from(gateway.passes(&mut common, &sharing, request));
         let asked = gateway.asked.map(|asked| asked.1);
         asks += u64::from(asked.is_some() && asked != last);
@@ -154,7 +158,7 @@ fn a_share_is_a_part_of_rate_and_burst() {
 fn what_is_unused_expires_and_is_not_asked_for_again() {
     let sharing = sharing((100, 1000, 100), 1, 1_000 * MS).unwrap();
     let (mut common, mut gateway) = (Common::default(), Gateway::default());
-    let at = |ms: u64| Now { ns: ms * MS };
+    let at = |ms: u64| at(ms * MS);
     for ms in 0..20 {
         gateway.passes(&mut common, &sharing, (1, at(ms), 0));
     }

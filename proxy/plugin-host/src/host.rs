@@ -112,7 +112,7 @@ fn limiter_limit(limiter: &str, planned: &PlannedLimit, index: usize) -> Limiter
         policy: planned.policy,
         keyed: Keyed::PerKey("as the limiter says".to_owned()),
     };
-    let limit = Arc::new(Limit { index, spec, per: None });
+    let limit = Arc::new(Limit { index, spec, per: None, sharing: None });
     LimiterLimit { limit, gives_back: planned.gives_back }
 }
 

@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use portcullis_config::{Gateway, Limit, WhenAway};
 use portcullis_limits::{
-    Charge, Exceeded, LimitReading, Limiter, Now, Policy, Receipt, Sharing, Short,
-    Spec, Standing, Taken,
+    Charge, Exceeded, LimitReading, Limiter, Now, Policy, Receipt, Sharing, Short, Spec, Standing,
+    Taken,
 };
 use portcullis_pipeline::{Limits, NoPlan};
 use portcullis_plugin_host::PluginHost;
@@ -173,7 +173,8 @@ impl GatewayLimits {
                     outcome.set(*at, Fate::Taken(standing));
                 }
                 let receipts = taken.receipts.into_iter();
-                let receipts = receipts.filter_map(|it| Some(it.renumbered(*here.get(it.charge())?)));
+                let receipts =
+                    receipts.filter_map(|it| Some(it.renumbered(*here.get(it.charge())?)));
                 let (receipts, permits) = (receipts.collect(), taken.permits);
                 Ok(Taken { standings: outcome.standings(), permits, receipts })
             }
@@ -259,7 +260,7 @@ impl Shared {
         let sharing = limit.sharing?;
         let bucket = match limit.spec.policy {
             Policy::Bucket(bucket) => bucket,
-            Policy::InFlight(_) => return None,
+            Policy::Fixed(_) | Policy::Sliding(_) | Policy::InFlight(_) => return None,
         };
         let mut digest = Context::new(&SHA256);
         let whose = limit.per.as_ref().map(|per| per.to_string()).unwrap_or_default();

@@ -65,7 +65,7 @@ impl PlanLimits {
         let (plan, scope) = (&entry.name, format!("plans.{}", entry.name));
         let mut limit = |scope: String, name: String, written: &document::PlanThrottle| {
             let policy = limits::bucket(&written.rate, written.burst.as_ref(), resolver)?;
-            Some(throttles.add(&scope, (name, policy), Some(LimitKey::Account)))
+            Some(throttles.add(&scope, (name, policy), (Some(LimitKey::Account), None)))
         };
         let own = written.throttle.as_ref();
         let own = own.and_then(|own| limit(scope.clone(), format!("plan-{plan}"), own));

@@ -181,7 +181,7 @@ pub(super) fn sharing(
     let bucket = match policy {
         Policy::Bucket(bucket) => bucket,
         // `check_not_shared` says so.
-        Policy::InFlight(_) => return None,
+        Policy::Fixed(_) | Policy::Sliding(_) | Policy::InFlight(_) => return None,
     };
     match Sharing::new(bucket, common.gateways, common.lease_ns) {
         Ok(sharing) => Some(sharing),

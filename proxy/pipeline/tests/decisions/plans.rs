@@ -19,7 +19,7 @@ fn limit(index: usize, name: &str, per: Option<LimitKey>, burst: u64) -> Arc<Lim
     let policy = Policy::Bucket(TokenBucket::new(rate, burst).unwrap());
     let keyed = if per.is_some() { Keyed::PerKey("k".into()) } else { Keyed::Shared };
     let spec = Spec { scope: name.into(), name: name.into(), policy, keyed };
-    Arc::new(Limit { index, spec, per })
+    Arc::new(Limit { index, spec, per, sharing: None })
 }
 
 fn plan(name: &str, quota: Option<u64>) -> Arc<Plan> {

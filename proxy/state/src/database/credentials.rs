@@ -5,7 +5,9 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use super::{Database, Page, attributes_at, signed, text_of, unsigned};
 use crate::error::StateError;
 use crate::generate::{self, Generated};
-use crate::model::{Attributes, Credential, Kind, Status, check_attributes, check_title};
+use crate::model::{
+    Attributes, Credential, Kind, Status, check_attributes, check_name, check_title,
+};
 use crate::now_ms;
 use crate::vault::session_digest;
 
