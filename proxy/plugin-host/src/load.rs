@@ -64,7 +64,21 @@ impl Engine {
         gateway: &Gateway,
         previous: Option<&PluginHost>,
     ) -> Result<PluginHost, Diagnostics> {
-        let files = ComponentFiles::In(gateway.plugin_directory.as_deref());
+        self.load_from(gateway, ComponentFiles::In(gateway.plugin_directory.as_deref()), previous)
+    }
+
+    /// The same with components from elsewhere than the plugin directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn load_from(
+        &self,
+        gateway: &Gateway,
+        files: ComponentFiles<'_>,
+        previous: Option<&PluginHost>,
+    ) -> Result<PluginHost, Diagnostics> {
+        // Limits of limiters come after those of the configuration.
         let uses = (&gateway.plugin_uses[..], gateway.throttles.len());
         let host = self.load_numbered(uses, files, previous)?;
         match Diagnostics::from_problems(streaming::problems(&gateway.apis, &host)) {
@@ -73,7 +87,7 @@ impl Engine {
         }
     }
 
-    /// The same with components from elsewhere than the plugin directory.
+    /// Loads uses of no configuration, which nothing else counts for.
     ///
     /// # Errors
     ///

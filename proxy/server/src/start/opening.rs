@@ -71,7 +71,7 @@ impl Prepared {
         }
         let (setup, fixed) = (Setup::of(&gateway), Fixed::of(&gateway));
         let listeners = gateway.listeners.clone();
-        let plugins = engine.load_uses(&gateway.plugin_uses, files, None);
+        let plugins = engine.load_from(&gateway, files, None);
         let plugins = plugins.map_err(BuildError::from)?;
         let running =
             configuration::build(plugins, gateway, credentials.clone(), None, &telemetry)?;
