@@ -221,7 +221,19 @@ fn a_long_response_takes_no_more_memory_than_a_short_one() {
         (0..PIECES).try_for_each(|_| reply.chunk(&sent))?;
         reply.chunk(b"")
     });
-    let gateway = start(&pages);
+    // Without plugins, of which images would be made meanwhile.
+    let gateway = Gateway::start(&format!(
+        r#"
+        [upstreams.pages]
+        endpoints = ["{}"]
+        [apis.site]
+        upstream = "pages"
+        authorizer = "none"
+        compression = {{ encodings = ["zstd"] }}
+        routes."GET /long" = {{}}
+        "#,
+        pages.address(),
+    ));
     let before = gateway.rss_bytes();
     let mut client = gateway.connect();
 
