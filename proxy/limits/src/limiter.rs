@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use crate::Now;
-use crate::policy::{Keyed, Policy, Spec, Standing, Word};
+use crate::policy::{Keyed, Spec, Standing, Word};
 use crate::table::{Seat, Table};
 
 /// The limits of a configuration and what has been taken of them.
@@ -125,34 +125,26 @@ impl Limiter {
         if charges.len() > 1 {
             self.check(charges, now)?;
         }
-        let mut receipts: Vec<Receipt> = Vec::with_capacity(charges.len());
+        let (mut receipts, mut permits) = (Vec::with_capacity(charges.len()), Vec::new());
         let mut standings = Vec::with_capacity(charges.len());
         for (index, charge) in charges.iter().enumerate() {
             let Some(held) = self.limits.get(charge.limit) else { continue };
             match held.take((index, charge), now) {
                 Ok((receipt, standing)) => {
-                    receipts.push(receipt);
+                    if held.spec.policy.is_in_flight() {
+                        permits.push(Permit { held: Arc::clone(held), receipt });
+                    } else {
+                        receipts.push(receipt);
+                    }
                     standings.push(standing);
                 }
                 Err(short) => {
-                    // Somebody was quicker since the check.
+                    // Somebody was quicker since the check. Permits are given back as they drop.
                     self.give_back(receipts.iter().rev(), now);
                     let short = vec![Short { charge: index, wait_ns: short }];
                     return Err(Exceeded { standings: self.standings(charges, now), short });
                 }
             }
-        }
-        let permit = |receipt: &Receipt| {
-            let held = self.limits.get(receipt.limit)?;
-            let in_flight = matches!(held.spec.policy, Policy::InFlight(_));
-            in_flight.then(|| Permit { held: Arc::clone(held), receipt: *receipt })
-        };
-        let permits: Vec<Permit> = receipts.iter().filter_map(permit).collect();
-        if !permits.is_empty() {
-            let is_permit = |receipt: &Receipt| {
-                permits.iter().any(|permit| permit.receipt.charge == receipt.charge)
-            };
-            receipts.retain(|receipt| !is_permit(receipt));
         }
         Ok(Taken { standings, permits, receipts })
     }

@@ -64,14 +64,9 @@ impl Word {
 }
 
 impl Policy {
-    /// The most that is left when nothing was taken.
-    pub fn quota(&self) -> u64 {
-        match self {
-            Self::Bucket(bucket) => bucket.burst(),
-            Self::Fixed(window) => window.limit(),
-            Self::Sliding(window) => window.limit(),
-            Self::InFlight(limit) => *limit,
-        }
+    /// Whether places are taken of it one by one, and are free again when the exchange ends.
+    pub fn is_in_flight(&self) -> bool {
+        matches!(self, Self::InFlight(_))
     }
 
     /// Whether the word's `main` is all of it.

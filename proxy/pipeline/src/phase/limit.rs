@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use portcullis_config::{Limit, LimitFields};
-use portcullis_limits::{Charge, Exceeded, Policy, Receipt, Standing};
+use portcullis_limits::{Charge, Exceeded, Receipt, Standing};
 
 use crate::incoming::Incoming;
 use crate::limits::{Limits, ThrottleKind, Throttled};
@@ -50,8 +50,8 @@ pub(crate) async fn limit<I: Incoming>(
     incoming: &mut I,
     record: &mut Record,
 ) -> Result<Limited, Rejection> {
-    let route = Arc::clone(authorized.routed().served());
-    let (limiters, route) = (&route.route.limiters, &route.route.limits);
+    let route = authorized.routed().route();
+    let (limiters, route) = (&route.limiters, &route.limits);
     let identity = authorized.subject().identity;
     let subscription = subscription(route, identity, limits, record)?;
     let ladder = subscription.as_ref().map_or(&route.ladder[..], |own| own.ladder());
@@ -81,7 +81,8 @@ pub(crate) async fn limit<I: Incoming>(
     record.taken.extend(taken.receipts.into_iter().filter(returns));
     if route.fields == LimitFields::Always {
         let quota = subscription.as_ref().and_then(|own| own.told());
-        authorized.add_response_headers(fields::fields(&all, &taken.standings, quota));
+        let told = fields::fields(&all, &taken.standings, quota);
+        authorized.add_response_headers(told);
     }
     Ok(Limited { authorized })
 }
@@ -95,8 +96,7 @@ pub(crate) async fn check_failures(
 ) -> Result<(), Rejection> {
     let route = &subject.route.route.limits;
     let Some(limit) = &route.failed_authorizations else { return Ok(()) };
-    let parts = subject.as_received(incoming);
-    let keys = Keys::of(std::slice::from_ref(limit), (View::of(&parts), None), route.ipv6_prefix);
+    let keys = key_of_failures(limit, subject, incoming);
     let charge = Charge { limit: limit.index, key: keys.get(0), cost: 1 };
     let Err(exceeded) = limits.check(&[charge]).await else { return Ok(()) };
     let limits = vec![limit.spec.name.clone()];
@@ -117,11 +117,17 @@ pub(crate) async fn note_failure(
 ) {
     let route = &subject.route.route.limits;
     let Some(limit) = &route.failed_authorizations else { return };
-    let parts = subject.as_received(incoming);
-    let keys = Keys::of(std::slice::from_ref(limit), (View::of(&parts), None), route.ipv6_prefix);
+    let keys = key_of_failures(limit, subject, incoming);
     let charge = Charge { limit: limit.index, key: keys.get(0), cost: 1 };
     // Where others of the same address were quicker, there is nothing left to take.
     let _spent = limits.take(&[charge]).await;
+}
+
+/// Whose refusals count, by the address.
+fn key_of_failures(limit: &Arc<Limit>, subject: Subject<'_>, incoming: &mut impl Incoming) -> Keys {
+    let parts = subject.as_received(incoming);
+    let ipv6_prefix = subject.route.route.limits.ipv6_prefix;
+    Keys::of(std::slice::from_ref(limit), (View::of(&parts), None), ipv6_prefix)
 }
 
 fn charges<'a>(
@@ -131,10 +137,7 @@ fn charges<'a>(
     ladder.iter().enumerate().map(move |(at, limit)| Charge {
         limit: limit.index,
         key: keys.get(at),
-        cost: match limit.spec.policy {
-            Policy::Bucket(_) | Policy::Fixed(_) | Policy::Sliding(_) => cost,
-            Policy::InFlight(_) => 1,
-        },
+        cost: if limit.spec.policy.is_in_flight() { 1 } else { cost },
     })
 }
 
@@ -148,11 +151,9 @@ fn refusal(
         .iter()
         .filter_map(|short| limits.get(short.charge).map(AsRef::as_ref))
         .collect();
-    let kind = match short.first().map(|limit| limit.spec.policy) {
-        Some(Policy::InFlight(_)) => ThrottleKind::InFlight,
-        Some(Policy::Bucket(_) | Policy::Fixed(_) | Policy::Sliding(_)) | None => {
-            ThrottleKind::Rate
-        }
+    let kind = match short.first().is_some_and(|limit| limit.spec.policy.is_in_flight()) {
+        true => ThrottleKind::InFlight,
+        false => ThrottleKind::Rate,
     };
     let names: Vec<String> = short.iter().map(|limit| limit.spec.name.clone()).collect();
     record.throttled_by.clone_from(&names);

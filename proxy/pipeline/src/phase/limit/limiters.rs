@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use portcullis_config::{Limit, Role};
-use portcullis_limits::{Charge, Policy};
+use portcullis_limits::Charge;
 
 use crate::incoming::Incoming;
 use crate::phase::authorize::Authorized;
@@ -55,10 +55,9 @@ pub(super) async fn ask<I: Incoming>(
             said.limits.push(Arc::clone(&known.limit));
             said.shares.push(Share {
                 key: charge.key,
-                cost: match known.limit.spec.policy {
-                    // Places in flight are taken one by one.
-                    Policy::InFlight(_) => charge.cost.min(1),
-                    Policy::Bucket(_) | Policy::Fixed(_) | Policy::Sliding(_) => charge.cost,
+                cost: match known.limit.spec.policy.is_in_flight() {
+                    true => charge.cost.min(1),
+                    false => charge.cost,
                 },
                 gives_back: known.gives_back,
             });
