@@ -251,7 +251,7 @@ fn what_cannot_work_is_said_when_the_configuration_is_checked() {
 #[test]
 fn a_real_browser_logs_in_reloads_logs_out_and_is_asked_again() {
     let shop = Shop::open();
-    let script = include_str!("clients/browser.mjs");
+    let script = concat!(include_str!("clients/chromium.mjs"), include_str!("clients/browser.mjs"));
 
     let said = said(node(script).args([shop.at("").as_str(), "/usr/bin/chromium"]));
 

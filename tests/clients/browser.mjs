@@ -1,35 +1,11 @@
 // A person at a real browser: logs in, reloads, logs out, and is asked again. Prints what
 // the page said at each step.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
-import { chromium } from "playwright-core";
-
 const [site, executablePath] = process.argv.slice(1);
-const profile = await mkdtemp(join(tmpdir(), "browser-"));
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath,
-  headless: true,
-  chromiumSandbox: false,
-  timeout: 120_000,
-  args: [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    // Nothing but this machine: pages of others want fonts.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
-  ],
-});
-context.setDefaultTimeout(120_000);
-const page = await context.newPage();
-const text = () => page.locator("body").innerText();
-const said = {};
-try {
+const said = await withBrowser(executablePath, async (context) => {
+  const page = await context.newPage();
+  const text = () => page.locator("body").innerText();
+  const said = {};
   await page.goto(`${site}/orders?x=1`, { waitUntil: "domcontentloaded" });
   await page.fill("input[name=login]", "alice");
   await page.fill("input[name=password]", "any");
@@ -57,8 +33,6 @@ try {
   await page.goto(`${site}/orders?x=1`, { waitUntil: "domcontentloaded" });
   await page.waitForSelector("input[name=login]");
   said.askedAgain = !page.url().startsWith(site);
-} finally {
-  await context.close();
-  await rm(profile, { recursive: true, force: true });
-}
+  return said;
+});
 console.log(JSON.stringify(said));

@@ -39,7 +39,8 @@ fn a_real_browser_lets_pages_do_what_the_configuration_says() {
 
     let url = |upstream: &Upstream| format!("http://{}", upstream.address());
     let gateway_url = format!("http://{}", gateway.address("public"));
-    let script = include_str!("../clients/pages.mjs");
+    let script =
+        concat!(include_str!("../clients/chromium.mjs"), include_str!("../clients/pages.mjs"));
     let arguments = [url(&friend), url(&stranger), gateway_url, "/usr/bin/chromium".to_owned()];
     let told: Value = serde_json::from_str(&said(node(script).args(arguments))).expect("JSON");
 
