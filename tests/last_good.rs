@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use portcullis_test_guests::component;
 use portcullis_tests::{Client, Gateway, Outcome, Site, Upstream, eventually};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const FLAG: &str = "--or-last-good";
 const TOKEN: &str = "an-admin-token-of-a-test";
@@ -74,6 +74,12 @@ fn serves_last_good(gateway: &Gateway) -> f64 {
     gateway.metric("portcullis_serves_last_good", &[])
 }
 
+/// Waits until the gateway says that the files serve, which it does a moment after their
+/// first answer.
+fn wait_until_files_serve(gateway: &Gateway) {
+    eventually("word that the files serve", || (serves_last_good(gateway) == 0.0).then_some(()));
+}
+
 fn last_reload(gateway: &Gateway) -> Value {
     let bearer = ("authorization", "Bearer an-admin-token-of-a-test");
     Client::connect(gateway.admin()).request("GET", "/reloads/last", &[bearer], b"").json()
@@ -120,9 +126,11 @@ fn the_last_good_configuration_serves_where_it_is_asked_for_until_the_files_are_
     eventually("the mended files", || {
         (version(&gateway).as_deref() == Some("mended")).then_some(())
     });
-    assert_eq!(serves_last_good(&gateway), 0.0);
-    let last = last_reload(&gateway);
-    assert_eq!((&last["outcome"], &last["last_good"]), (&json!("replaced"), &Value::Null));
+    wait_until_files_serve(&gateway);
+    let last = eventually("word of the reload", || {
+        Some(last_reload(&gateway)).filter(|last| last["outcome"] == "replaced")
+    });
+    assert_eq!(last["last_good"], Value::Null);
     wait_until_kept(&gateway, 1.0);
 }
 
@@ -142,7 +150,7 @@ fn a_plugin_that_was_replaced_by_junk_serves_from_the_copy() {
     eventually("the mended plugin", || {
         (version(&gateway).as_deref() == Some("2.0.0")).then_some(())
     });
-    assert_eq!(serves_last_good(&gateway), 0.0);
+    wait_until_files_serve(&gateway);
 }
 
 #[test]
