@@ -1,4 +1,4 @@
-//! Envoy: a proxy to compare with, without a filter or with its own for JSON Web Tokens.
+//! Envoy: a proxy to compare with, without a filter or with one of its own.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -45,6 +45,30 @@ impl Envoy {
                     "local_jwks": { "inline_string": key_set },
                 } },
                 "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "one" } }],
+            },
+        });
+        Self::start(upstream, Some(filter))
+    }
+
+    /// Passes on what a bucket of this many tokens, refilled once in as many seconds, has
+    /// tokens for.
+    pub(crate) fn with_limit(upstream: SocketAddr, (tokens, seconds): (u32, u32)) -> Result<Self> {
+        let always = json!({
+            "runtime_key": "always",
+            "default_value": { "numerator": 100, "denominator": "HUNDRED" },
+        });
+        let filter = json!({
+            "name": "envoy.filters.http.local_ratelimit",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+                "stat_prefix": "bench",
+                "token_bucket": {
+                    "max_tokens": tokens,
+                    "tokens_per_fill": tokens,
+                    "fill_interval": format!("{seconds}s"),
+                },
+                "filter_enabled": always,
+                "filter_enforced": always,
             },
         });
         Self::start(upstream, Some(filter))

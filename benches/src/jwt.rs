@@ -179,11 +179,5 @@ fn subjects(upstream: SocketAddr) -> Result<Vec<Subject>> {
 }
 
 fn envoy(name: &str, envoy: Envoy, request: Request) -> Subject {
-    Subject {
-        name: name.to_owned(),
-        address: envoy.address,
-        request,
-        runs: Runs::Envoy(envoy),
-        plugin: Plugin::Asleep,
-    }
+    Subject::other(name, request, (envoy.address, Runs::Envoy(envoy)))
 }

@@ -1,7 +1,7 @@
 //! Measures the gateway: beside others in one run, and part by part.
 //!
 //! ```text
-//! wrk ─▶ nginx | bare Pingora | Envoy | Portcullis ─▶ nginx   proxy, jwt, faults
+//! wrk ─▶ nginx | bare Pingora | Envoy | Portcullis ─▶ nginx   proxy, jwt, rate-limit, faults
 //! this process ─▶ Portcullis ─▶ nginx                         memory, start
 //! this process ─▶ RouteTable | Limiter | PluginHost           routes, limits, plugin, jwt, sigv4, schema
 //! ```
@@ -28,6 +28,7 @@ mod limits;
 mod memory;
 mod plugin;
 mod proxy;
+mod rate_limit;
 mod routes;
 mod schema;
 mod sigv4;
@@ -46,10 +47,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Measurement = fn(Effort) -> Result<()>;
 
 /// The measurements, in the order a whole run takes them.
-const MEASUREMENTS: [(&str, Measurement); 10] = [
+const MEASUREMENTS: [(&str, Measurement); 11] = [
     ("proxy", proxy::measure),
     ("routes", routes::measure),
     ("limits", limits::measure),
+    ("rate-limit", rate_limit::measure),
     ("plugin", plugin::measure),
     ("jwt", jwt::measure),
     ("sigv4", sigv4::measure),

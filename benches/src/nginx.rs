@@ -1,4 +1,5 @@
-//! nginx: as the upstream of all, and as a proxy to compare with.
+//! nginx: as the upstream of all, and as a proxy to compare with, without a limit or with
+//! one.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -8,6 +9,10 @@ use anyhow::Result;
 use tempfile::TempDir;
 
 use crate::process::{Process, free_address};
+
+/// Passes on to the upstream of [`origin`].
+const PASS: &str =
+    "proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection '';";
 
 /// An nginx of one process, with a directory of its own.
 pub(crate) struct Nginx {
@@ -27,13 +32,17 @@ impl Nginx {
 
     /// Passes everything on to `upstream`, over kept connections.
     pub(crate) fn proxy(upstream: SocketAddr) -> Result<Self> {
+        Self::start(&origin(upstream), PASS)
+    }
+
+    /// Passes on what an address may ask at this rate, with so many more at once.
+    pub(crate) fn with_limit(upstream: SocketAddr, (rate, burst): (&str, u32)) -> Result<Self> {
         let servers = format!(
-            "upstream origin {{ server {upstream}; keepalive 64; keepalive_requests 1000000000; \
-             keepalive_timeout 1h; }}"
+            "{} limit_req_zone $binary_remote_addr zone=one:10m rate={rate}; \
+             limit_req_status 429; limit_req_log_level info;",
+            origin(upstream)
         );
-        let pass =
-            "proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection '';";
-        Self::start(&servers, pass)
+        Self::start(&servers, &format!("limit_req zone=one burst={burst} nodelay; {PASS}"))
     }
 
     fn start(servers: &str, location: &str) -> Result<Self> {
@@ -59,4 +68,12 @@ impl Nginx {
         process.wait_until_listening(address)?;
         Ok(Self { process, address, _directory: directory })
     }
+}
+
+/// An upstream, over kept connections.
+fn origin(upstream: SocketAddr) -> String {
+    format!(
+        "upstream origin {{ server {upstream}; keepalive 64; keepalive_requests 1000000000; \
+         keepalive_timeout 1h; }}"
+    )
 }

@@ -66,13 +66,8 @@ fn subjects(upstream: SocketAddr) -> Result<Vec<Subject>> {
 
 fn nginx(upstream: SocketAddr) -> Result<Subject> {
     let nginx = Nginx::proxy(upstream)?;
-    Ok(Subject {
-        name: "nginx".to_owned(),
-        address: nginx.address,
-        request: Request::with_key("/open"),
-        runs: Runs::Nginx(nginx),
-        plugin: Plugin::Asleep,
-    })
+    let runs = (nginx.address, Runs::Nginx(nginx));
+    Ok(Subject::other("nginx", Request::with_key("/open"), runs))
 }
 
 fn bare(upstream: SocketAddr) -> Result<Subject> {
@@ -83,11 +78,5 @@ fn bare(upstream: SocketAddr) -> Result<Subject> {
             .stdin(Stdio::null()),
     )?;
     process.wait_until_listening(address)?;
-    Ok(Subject {
-        name: BARE.to_owned(),
-        address,
-        request: Request::with_key("/open"),
-        runs: Runs::Bare(process),
-        plugin: Plugin::Asleep,
-    })
+    Ok(Subject::other(BARE, Request::with_key("/open"), (address, Runs::Bare(process))))
 }

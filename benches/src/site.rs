@@ -86,6 +86,21 @@ impl Config {
         self
     }
 
+    /// Adds the limiter `rate-limit` by the name of `limits`, with these lines of its table.
+    pub(crate) fn limiter(mut self, keys: &str) -> Self {
+        let _infallible = writeln!(self.authorizers, "[limiters.limits]\n{keys}");
+        self
+    }
+
+    /// Adds the open route `GET /limited`, with these lines of its table.
+    pub(crate) fn limited(mut self, keys: &str) -> Self {
+        let _infallible = writeln!(
+            self.routes,
+            "[apis.bench.routes.\"GET /limited\"]\nauthorizer = \"none\"\n{keys}"
+        );
+        self
+    }
+
     /// The text.
     pub(crate) fn text(&self) -> String {
         format!("{}{}{}", self.head, self.authorizers, self.routes)

@@ -21,7 +21,9 @@ pub(crate) struct Load {
     pub(crate) p50_us: f64,
     /// All but one in a hundred came within this many microseconds.
     pub(crate) p99_us: f64,
-    /// Responses that were no success, and connections that broke.
+    /// Responses that were no success.
+    pub(crate) refusals: u64,
+    /// Those, and connections that broke.
     pub(crate) failures: u64,
 }
 
@@ -75,7 +77,10 @@ fn parse(text: &str) -> Result<Load> {
                     rest.iter().filter_map(|word| word.trim_end_matches(',').parse::<u64>().ok());
                 load.failures += counts.sum::<u64>();
             }
-            ["Non-2xx", .., count] => load.failures += count.parse::<u64>()?,
+            ["Non-2xx", .., count] => {
+                load.refusals = count.parse()?;
+                load.failures += load.refusals;
+            },
             _ => {}
         }
     }
@@ -118,6 +123,7 @@ mod tests {
                 per_second: 20000.5,
                 p50_us: 812.0,
                 p99_us: 2250.0,
+                refusals: 4,
                 failures: 10
             }
         );
