@@ -1,7 +1,7 @@
 //! Measures the gateway: beside others in one run, and part by part.
 //!
 //! ```text
-//! wrk ─▶ nginx | bare Pingora | Envoy | Portcullis ─▶ nginx   proxy, jwt, rate-limit, faults
+//! wrk ─▶ nginx | bare Pingora | Envoy | Portcullis ─▶ nginx   proxy, jwt, rate-limit, shared-limits, faults
 //! this process ─▶ Portcullis ─▶ nginx                         memory, start
 //! this process ─▶ RouteTable | Limiter | PluginHost           routes, limits, plugin, jwt, sigv4, schema
 //! ```
@@ -16,6 +16,7 @@ mod gateway;
 mod meter;
 mod nginx;
 mod process;
+mod redis;
 mod side_by_side;
 mod site;
 mod table;
@@ -31,6 +32,7 @@ mod proxy;
 mod rate_limit;
 mod routes;
 mod schema;
+mod shared_limits;
 mod sigv4;
 mod start;
 
@@ -47,11 +49,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Measurement = fn(Effort) -> Result<()>;
 
 /// The measurements, in the order a whole run takes them.
-const MEASUREMENTS: [(&str, Measurement); 11] = [
+const MEASUREMENTS: [(&str, Measurement); 12] = [
     ("proxy", proxy::measure),
     ("routes", routes::measure),
     ("limits", limits::measure),
     ("rate-limit", rate_limit::measure),
+    ("shared-limits", shared_limits::measure),
     ("plugin", plugin::measure),
     ("jwt", jwt::measure),
     ("sigv4", sigv4::measure),

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::Effort;
 use crate::envoy::Envoy;
 use crate::nginx::Nginx;
-use crate::side_by_side::{self, Plugin, Runs, Subject};
+use crate::side_by_side::{self, Answers, Plugin, Runs, Subject};
 use crate::site::Config;
 use crate::wrk::Request;
 
@@ -74,7 +74,8 @@ pub(crate) fn measure(effort: Effort) -> Result<()> {
         println!("{}", side_by_side::added(measured, &ADDED)?);
         Ok(())
     })?;
-    let subjects = limited(upstream.address, &SCANT)?.into_iter().map(Subject::refusing).collect();
+    let refusing = |subject: Subject| subject.answering(Answers::Refusal);
+    let subjects = limited(upstream.address, &SCANT)?.into_iter().map(refusing).collect();
     side_by_side::measure(subjects, effort, |measured| {
         println!("Over the limit, refused:\n\n{}", side_by_side::absolute(measured));
         println!("{}", side_by_side::relative(measured, NGINX_LIMIT)?);

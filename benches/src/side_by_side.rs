@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::Effort;
 use crate::envoy::Envoy;
@@ -37,6 +37,8 @@ pub(crate) enum Answers {
     Upstream,
     /// Everything is over a limit.
     Refusal,
+    /// Some is.
+    Either,
 }
 
 /// Whose process it is.
@@ -135,9 +137,9 @@ impl Subject {
         Self { name: name.to_owned(), address, request, runs, plugin, answers }
     }
 
-    /// The same, over its limit.
-    pub(crate) fn refusing(self) -> Self {
-        Self { answers: Answers::Refusal, ..self }
+    /// The same, which gives these answers.
+    pub(crate) fn answering(self, answers: Answers) -> Self {
+        Self { answers, ..self }
     }
 
     fn process(&self) -> &Process {
@@ -181,9 +183,13 @@ impl Subject {
 impl Answers {
     /// Counts as failures what was answered otherwise than it should be.
     fn check(self, mut load: Load) -> Load {
+        let passed = (load.requests as u64).saturating_sub(load.refusals);
+        load.failures -= match self {
+            Self::Upstream => 0,
+            Self::Refusal | Self::Either => load.refusals,
+        };
         if self == Self::Refusal {
-            let passed = (load.requests as u64).saturating_sub(load.refusals);
-            load.failures = load.failures - load.refusals + passed.saturating_sub(LET_PASS);
+            load.failures += passed.saturating_sub(LET_PASS);
         }
         load
     }
@@ -197,6 +203,22 @@ impl Measured {
     /// The median of what `of` gives for this proxy and another in the same round.
     fn beside(&self, other: &Self, of: impl Fn(&Round, &Round) -> f64) -> f64 {
         median(self.rounds.iter().zip(&other.rounds).map(|(own, other)| of(own, other)))
+    }
+
+    /// The proxy's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.subject.name
+    }
+
+    /// The sum of a gateway's metric over the samples whose line holds `label`.
+    pub(crate) fn metric(&self, name: &str, label: &str) -> Result<f64> {
+        let Runs::Portcullis(gateway, _) = &self.subject.runs else {
+            bail!("{} has no metrics", self.subject.name);
+        };
+        self.subject.process().thaw()?;
+        let value = gateway.metric(name, label);
+        self.subject.process().freeze()?;
+        value
     }
 
     fn failures(&self) -> u64 {

@@ -92,6 +92,13 @@ impl Config {
         self
     }
 
+    /// Adds limits shared over a Redis.
+    pub(crate) fn shared_limits(mut self, redis: SocketAddr) -> Self {
+        let _infallible =
+            writeln!(self.head, "shared_limits = {{ redis = \"redis://{redis}\", gateways = 2 }}");
+        self
+    }
+
     /// Adds the open route `GET /limited`, with these lines of its table.
     pub(crate) fn limited(mut self, keys: &str) -> Self {
         let _infallible = writeln!(

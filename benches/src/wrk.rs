@@ -80,7 +80,7 @@ fn parse(text: &str) -> Result<Load> {
             ["Non-2xx", .., count] => {
                 load.refusals = count.parse()?;
                 load.failures += load.refusals;
-            },
+            }
             _ => {}
         }
     }

