@@ -17,6 +17,7 @@ mod composition;
 mod compression;
 mod cors;
 mod credentials;
+mod errors;
 mod examples;
 mod external;
 mod faults;

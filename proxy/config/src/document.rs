@@ -17,7 +17,7 @@ mod plan;
 mod plugin_use;
 mod upstream;
 
-pub(crate) use api::{Api, OpenApi, Respond, Rewrite, Route, Scopes, Unsupported, Use};
+pub(crate) use api::{Api, Errors, OpenApi, Respond, Rewrite, Route, Scopes, Unsupported, Use};
 pub(crate) use checks::{
     Body, CheckTable, Checks, Dialect, Formats, JsonRules, OtherMediaTypes, Parameter,
     ParameterFormat, ParameterType,

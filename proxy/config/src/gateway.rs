@@ -48,7 +48,7 @@ pub use plan::{Plan, RoutePlan, RoutePlans};
 pub use plugin_use::{Budget, Isolation, OnFault, PluginUse, PluginUseId, Role, Use};
 pub use process::{AccessLog, Admin, Shutdown};
 pub use resource::ApiResource;
-pub use route::{Api, HostPattern, Integration, PathRewrite, Route, RouteMatch};
+pub use route::{Api, Errors, HostPattern, Integration, PathRewrite, Route, RouteMatch};
 pub use rules::{
     BodyRule, Edge, Items, Judge, Many, OtherMediaTypes, ParameterAt, ParameterRule, Range,
     RequestRules, Scalar, TextFormat, ValueKind, ValueRule,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_config::GuardMode;
+use portcullis_config::{Errors, GuardMode};
 use portcullis_limits::{Permit, Receipt};
 
 use crate::admitted::Answer;
@@ -37,6 +37,8 @@ pub struct Record {
     pub permits: Vec<Permit>,
     /// What it took of limits, and gives back where a later phase refuses it.
     pub taken: Vec<Receipt>,
+    /// How a refusal is worded.
+    pub errors: Errors,
     /// What CORS adds to whatever the client receives.
     pub cors: Option<CorsReply>,
     /// Whether and how what the client receives is compressed.
@@ -46,7 +48,11 @@ pub struct Record {
 impl Record {
     /// What the client receives for a rejection of this exchange.
     pub fn refusal(&self, rejection: &Rejection, request_id: &str) -> Answer {
-        self.completed(rejection.answer(request_id))
+        self.completed(match self.errors {
+            Errors::Problem => rejection.answer(request_id),
+            Errors::AwsHttpApi => rejection.answer_of_http_api(request_id),
+            Errors::AwsRestApi => rejection.answer_of_rest_api(request_id),
+        })
     }
 
     /// An answer of the gateway's own with what all answers of this exchange carry.

@@ -17,6 +17,8 @@ use crate::plugins::{Denial, PluginFault, Reason, Violation};
 use crate::record::{Decision, DecisionKind};
 use crate::route_table::NotFound;
 
+mod aws;
+
 /// The type of problem that the draft of the `RateLimit` fields registers.
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::Method;
-use portcullis_config::{Api, Cors, HostPattern, RouteMatch, Segment};
+use portcullis_config::{Api, HostPattern, RouteMatch, Segment};
 
 use crate::phase::canonical::CanonicalPath;
 use crate::route_table::trie::Trie;
@@ -97,11 +97,11 @@ impl RouteTable {
         found.cloned().ok_or_else(|| table.why_not(path))
     }
 
-    /// What pages of other origins may do where no route serves a request: as the API says
-    /// whose base path is the longest before the path.
-    pub(crate) fn cors(&self, host: &str, path: &CanonicalPath) -> Option<&Arc<Cors>> {
+    /// A route of the API that speaks where no route serves a request: the one whose base
+    /// path is the longest before the path.
+    pub(crate) fn nearest(&self, host: &str, path: &CanonicalPath) -> Option<&Arc<ServedRoute>> {
         let id = self.host_table(host).bases.longest_prefix(path)?;
-        self.routes.get(id.0)?.api_cors.as_ref()
+        self.routes.get(id.0)
     }
 
     /// The methods that routes name and that such a route serves the path with, sorted.

@@ -68,11 +68,23 @@ table! {
         body_limit: Size<0> = "16GiB",
         /// Which pages of other origins may call its routes, and read what is answered.
         cors: Option<Cors>,
+        /// How refusals and failures are worded: as problem details (RFC 9457), or as an HTTP
+        /// or a REST API of Amazon API Gateway words them.
+        errors: Errors = "problem",
         /// Which responses of its routes are compressed; none where absent.
         compression: Option<Compression>,
         /// Its routes, by `METHOD /path`, `ANY /path` or `$default`. A path may hold
         /// `{name}` for one segment and end in `{name+}` for the rest.
         routes: Named<Route>,
+    }
+}
+
+words! {
+    /// How refusals are worded.
+    enum Errors {
+        Problem = "problem",
+        AwsHttpApi = "aws-http-api",
+        AwsRestApi = "aws-rest-api",
     }
 }
 

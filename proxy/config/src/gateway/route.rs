@@ -26,8 +26,22 @@ pub struct Api {
     pub cors: Option<Arc<Cors>>,
     /// Rules that are looked at first, if there are any.
     pub guard: Option<Arc<Guard>>,
+    /// How refusals are worded.
+    pub errors: Errors,
     /// Its routes.
     pub routes: Vec<Route>,
+}
+
+/// How refusals and failures of an API are worded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Errors {
+    /// As problem details (RFC 9457).
+    #[default]
+    Problem,
+    /// As an HTTP API of Amazon API Gateway.
+    AwsHttpApi,
+    /// As a REST API of Amazon API Gateway.
+    AwsRestApi,
 }
 
 /// A host an API answers to.

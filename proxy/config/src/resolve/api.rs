@@ -13,8 +13,8 @@ use super::{
 };
 use crate::document::{self, Composable, Document, Text};
 use crate::gateway::{
-    Access, Api, Compression, Cors, HostPattern, IdentityHeader, RequestMapping, ResponseMapping,
-    Role, Scopes, Upstream, Use,
+    Access, Api, Compression, Cors, Errors, HostPattern, IdentityHeader, RequestMapping,
+    ResponseMapping, Role, Scopes, Upstream, Use,
 };
 use crate::path::{PathPattern, Segment};
 use crate::read::Either;
@@ -120,9 +120,18 @@ pub(super) fn apis(
         let (base_path, cors) = (inherited.base_path, inherited.cors);
         let resource = policy::resource(&entry.name, written.policy.as_ref(), home, resolver);
         let name = entry.name.clone();
-        apis.push(Api { name, hosts, base_path, resource, cors, guard, routes });
+        let errors = errors(written.errors);
+        apis.push(Api { name, hosts, base_path, resource, cors, guard, errors, routes });
     }
     apis
+}
+
+fn errors(written: document::Errors) -> Errors {
+    match written {
+        document::Errors::Problem => Errors::Problem,
+        document::Errors::AwsHttpApi => Errors::AwsHttpApi,
+        document::Errors::AwsRestApi => Errors::AwsRestApi,
+    }
 }
 
 /// What keys of an API and of its routes may refer to.

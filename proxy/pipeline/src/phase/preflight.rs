@@ -46,6 +46,7 @@ pub(crate) fn preflight(
     let Some(cors) = &found.route.cors else { return Ok(None) };
     record.route = Some(Arc::clone(&found));
     record.cors = Some(CorsReply::silent(cors));
+    record.errors = found.errors;
     if !is_served {
         return Err(PreflightProblem::Method(method).into());
     }

@@ -58,11 +58,16 @@ pub(crate) fn route(
 ) -> Result<Routed, Rejection> {
     let head = incoming.head();
     let found = routes.find(received.host(), &head.method, received.path());
+    let nearest = match &found {
+        Ok(_) => None,
+        Err(_) => routes.nearest(received.host(), received.path()),
+    };
     let cors = match &found {
         Ok(route) => route.route.cors.as_ref(),
-        Err(_) => routes.cors(received.host(), received.path()),
+        Err(_) => nearest.and_then(|nearest| nearest.api_cors.as_ref()),
     };
     record.cors = cors.map(|cors| CorsReply::to(cors, &head.headers));
+    record.errors = found.as_ref().ok().or(nearest).map(|it| it.errors).unwrap_or_default();
     let route = found?;
     record.route = Some(Arc::clone(&route));
     let compression = route.route.compression.as_ref();

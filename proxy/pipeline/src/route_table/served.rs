@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_config::{
-    Api, ApiResource, Cors, Guard, HostPattern, Integration, Route, RouteMatch, Segment,
+    Api, ApiResource, Cors, Errors, Guard, HostPattern, Integration, Route, RouteMatch, Segment,
 };
 
 use crate::phase::canonical::{CanonicalPath, decode, split_segment};
@@ -30,6 +30,8 @@ pub struct ServedRoute {
     pub api_cors: Option<Arc<Cors>>,
     /// Its API's guard.
     pub guard: Option<Arc<Guard>>,
+    /// How its API words refusals.
+    pub errors: Errors,
     /// What to do.
     pub route: Route,
     rewrite: Option<Rewrite>,
@@ -50,6 +52,7 @@ impl ServedRoute {
             resource: Arc::clone(&api.resource),
             api_cors: api.cors.clone(),
             guard: api.guard.clone(),
+            errors: api.errors,
             route,
             rewrite,
         }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_config::{
-    Access, Api, ApiResource, Authorization, Balance, HostPattern, HostRewrite, Integration,
-    PathPattern, PathRewrite, Place, PluginUseId, Route, RouteLimits, RouteMatch, Timeouts,
-    Upstream, UpstreamProtocol, Use,
+    Access, Api, ApiResource, Authorization, Balance, Errors, HostPattern, HostRewrite,
+    Integration, PathPattern, PathRewrite, Place, PluginUseId, Route, RouteLimits, RouteMatch,
+    Timeouts, Upstream, UpstreamProtocol, Use,
 };
 use portcullis_pipeline::{Admitted, Answer, Decision, Forward, Pipeline, Record, Rejection};
 
@@ -68,6 +68,7 @@ pub(crate) fn api(name: &str, hosts: &[&str], base_path: &str, routes: Vec<Route
         resource: Arc::new(ApiResource::of(name, "000000000000", "local")),
         cors: None,
         guard: None,
+        errors: Errors::Problem,
         routes,
     }
 }
