@@ -96,12 +96,13 @@ fn a_refused_token_is_answered_with_its_challenge() {
     let gateway = start(&orders, bearer);
 
     let refused = gateway.get("/", &[("authorization", "Bearer guess")]);
+    let line = gateway.log_line("/");
     let granted = gateway.get("/", &[("authorization", "bearer sesame")]);
 
     assert_eq!(refused.status, 401);
     assert_eq!(refused.header("www-authenticate"), Some(r#"Bearer error="invalid_token""#));
     assert_eq!(granted.status, 200);
-    assert_eq!(gateway.log_line("/")["reason"], "unknown-token");
+    assert_eq!(line["reason"], "unknown-token");
 }
 
 const CACHED: &str = r#"

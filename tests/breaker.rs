@@ -4,7 +4,8 @@
 use portcullis_tests::{Gateway, Upstream, eventually};
 
 /// Bodies of more than its memory make the validator fault; short ones do not. Clients are
-/// told apart by what the test says of them.
+/// told apart by what the test says of them. A busy machine is to send several bodies, and
+/// to be refused, within one pause.
 fn start(upstream: &Upstream) -> Gateway {
     let address = upstream.address();
     Gateway::start(&format!(
@@ -15,7 +16,7 @@ fn start(upstream: &Upstream) -> Gateway {
         endpoints = ["{address}"]
         [validators.judge]
         plugin = "echo-body"
-        budget = {{ memory = "4MiB", cpu_time = "20s", wall_time = "60s", breaker_after = 3, breaker_pause = "2s" }}
+        budget = {{ memory = "4MiB", cpu_time = "20s", wall_time = "60s", breaker_after = 3, breaker_pause = "15s" }}
         [apis.sink.routes."POST /a"]
         upstream = "sink"
         validate = "judge"

@@ -127,7 +127,8 @@ fn refusals_are_kept_where_the_operator_wants_it() {
     assert_eq!(ask("another"), (401, 2.0, 1.0));
     assert_eq!(ask("sesame"), (200, 2.0, 1.0));
     assert_eq!(ask("sesame"), (200, 2.0, 2.0));
-    assert_eq!(gateway.log_line("/orders")["reason"], "unknown-token");
+    let refused = gateway.wait_for_line("a line of a refusal", |line| line["status"] == 401);
+    assert_eq!(refused["reason"], "unknown-token");
 }
 
 #[test]

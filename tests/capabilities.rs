@@ -203,7 +203,7 @@ fn a_slow_service_is_the_fault_of_its_own_call() {
             Ok(())
         }
     });
-    let budget = r#"budget = { wall_time = "3s", cpu_time = "20s" }"#;
+    let budget = r#"budget = { wall_time = "15s", cpu_time = "20s" }"#;
     let gateway = Asking { budget, ..Asking::of(&slow) }.start(&orders);
 
     let (asked, open) = std::thread::scope(|scope| {
@@ -230,7 +230,7 @@ fn a_grants_time_ends_a_request_before_the_budget_does() {
         reply.close();
         Ok(())
     });
-    let gateway = Asking { timeout: "1s", ..Asking::of(&slow) }.start(&orders);
+    let gateway = Asking { timeout: "4s", ..Asking::of(&slow) }.start(&orders);
 
     assert_eq!(ask(&gateway, "sesame"), 403);
 

@@ -9,7 +9,10 @@ use portcullis_tests::{Gateway, Headers, Reply, Response, Seen, Site, Upstream, 
 const CONFIG: &str = r#"
     [upstreams.orders]
     endpoints = ["ORDERS"]
-    timeouts = { first_byte = "300ms" }
+
+    [upstreams.late]
+    endpoints = ["ORDERS"]
+    timeouts = { first_byte = "1s" }
 
     [upstreams.dead]
     endpoints = ["DEAD"]
@@ -43,7 +46,7 @@ const CONFIG: &str = r#"
     "PUT /orders/{id}" = {}
     "POST /orders" = {}
     "GET /open" = { authorizer = "none" }
-    "GET /late" = { authorizer = "none" }
+    "GET /late" = { authorizer = "none", upstream = "late" }
     "GET /stamped" = { authorizer = "none", response_transforms = ["stamp"] }
     "GET /dead" = { authorizer = "none", upstream = "dead" }
     "GET /fixed" = { authorizer = "none", respond = { headers = { vary = "accept, origin" }, body = "fixed" } }

@@ -1,9 +1,10 @@
 //! Services outside decide: over HTTP, and over gRPC as Envoy asks them.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, Stdio};
 
-use portcullis_tests::{Gateway, Seen, Upstream, python};
+use portcullis_tests::{Gateway, Seen, Upstream, dead_address, python};
 
 use crate::ROOMY;
 
@@ -33,16 +34,16 @@ fn start(orders: &Upstream, outside: &str) -> Gateway {
     ))
 }
 
-fn forward_auth(service: &Upstream) -> String {
+fn forward_auth(service: SocketAddr) -> String {
     format!(
         r#"
         plugin = "forward-auth"
-        settings.url = "http://{}/verify"
+        settings.url = "http://{service}/verify"
         settings.attributes = {{ said = "x-said" }}
         settings.response_headers = ["set-cookie"]
+        grants.http = {{ origins = ["http://{service}"], timeout = "20s" }}
         budget = {{ wall_time = "60s", cpu_time = "20s", breaker_after = 3, breaker_pause = "10m" }}
-        "#,
-        service.address()
+        "#
     )
 }
 
@@ -65,7 +66,7 @@ fn service() -> Upstream {
 #[test]
 fn an_http_service_decides_and_names_the_caller() {
     let (orders, service) = (Upstream::start(), service());
-    let gateway = start(&orders, &forward_auth(&service));
+    let gateway = start(&orders, &forward_auth(service.address()));
 
     let allowed = gateway.get("/orders?x=1", &[("authorization", "Bearer good")]);
 
@@ -84,7 +85,7 @@ fn an_http_service_decides_and_names_the_caller() {
 #[test]
 fn a_refusal_of_an_http_service_is_the_clients_answer() {
     let (orders, service) = (Upstream::start(), service());
-    let gateway = start(&orders, &forward_auth(&service));
+    let gateway = start(&orders, &forward_auth(service.address()));
 
     let refused = gateway.get("/orders", &[("authorization", "Bearer bad")]);
     assert_eq!((refused.status, refused.text().as_str()), (401, "who?"));
@@ -102,7 +103,7 @@ fn a_refusal_of_an_http_service_is_the_clients_answer() {
 #[test]
 fn a_service_that_makes_no_decision_denies_and_is_left_alone_after_a_while() {
     let (orders, service) = (Upstream::start(), service());
-    let gateway = start(&orders, &forward_auth(&service));
+    let gateway = start(&orders, &forward_auth(service.address()));
 
     for _ in 0..3 {
         let refused = gateway.get("/orders", &[("authorization", "Bearer break")]);
@@ -120,10 +121,8 @@ fn a_service_that_makes_no_decision_denies_and_is_left_alone_after_a_while() {
 
 #[test]
 fn a_service_that_is_not_there_denies() {
-    let (orders, service) = (Upstream::start(), service());
-    let outside = forward_auth(&service);
-    drop(service);
-    let gateway = start(&orders, &outside);
+    let orders = Upstream::start();
+    let gateway = start(&orders, &forward_auth(dead_address()));
 
     let refused = gateway.get("/orders", &[("authorization", "Bearer good")]);
 
@@ -155,13 +154,14 @@ impl ExtAuthz {
         format!(
             r#"
             plugin = "ext-authz"
-            settings.target = "http://127.0.0.1:{}"
+            settings.target = "http://127.0.0.1:{port}"
             settings.context = {{ zone = "edge" }}
             settings.attributes = {{ said = "x-saw" }}
             settings.body_bytes = 100
+            grants.http = {{ origins = ["http://127.0.0.1:{port}"], timeout = "20s" }}
             budget = {{ wall_time = "60s", cpu_time = "20s", breaker_after = 0 }}
             "#,
-            self.port
+            port = self.port
         )
     }
 }

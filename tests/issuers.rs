@@ -229,6 +229,7 @@ fn made_up_key_ids_cost_the_issuer_one_request() {
     let (orders, signer) = (Upstream::start(), Signer::new("one"));
     let issuer = Issuer::start(&[&signer]);
     let gateway = Verifying::discovering(&issuer).with("min_refresh = \"1h\"").start(&orders);
+    wait_for_refreshes(&gateway, "fetched", 1.0);
     let before = issuer.asked("/keys");
 
     std::thread::scope(|scope| {

@@ -206,10 +206,10 @@ fn a_providers_access_tokens_pass_by_discovery() {
 fn no_valid_token_is_refused_while_a_provider_changes_its_keys() {
     let (orders, provider) = (Upstream::start(), Provider::start());
     let gateway = start(&orders, &provider.authorizer(""), ROUTES);
-    let (done, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (done, asked) = (AtomicBool::new(false), [(); 2].map(|()| AtomicUsize::new(0)));
 
     let refused = std::thread::scope(|scope| {
-        let client = || {
+        let client = |asked: &AtomicUsize| {
             let mut refused = Vec::new();
             while !done.load(Ordering::SeqCst) {
                 let answer = ask(&gateway, "/orders", &provider.token("urn:jwt"));
@@ -220,11 +220,16 @@ fn no_valid_token_is_refused_while_a_provider_changes_its_keys() {
             }
             refused
         };
-        let clients = [scope.spawn(client), scope.spawn(client)];
+        let clients = asked.each_ref().map(|asked| scope.spawn(move || client(asked)));
         for rotation in 1..=4 {
             provider.rotate();
-            let enough = asked.load(Ordering::SeqCst) + 10 * rotation;
-            eventually("more requests", || (asked.load(Ordering::SeqCst) >= enough).then_some(()));
+            // Of each, so that nobody still asks with a key that the next rotation withdraws.
+            for asked in &asked {
+                let enough = asked.load(Ordering::SeqCst) + 5 * rotation;
+                eventually("more requests", || {
+                    (asked.load(Ordering::SeqCst) >= enough).then_some(())
+                });
+            }
         }
         done.store(true, Ordering::SeqCst);
         clients.map(|client| client.join().expect("a client does not panic")).concat()
@@ -329,6 +334,7 @@ fn a_providers_opaque_tokens_pass_by_introspection_until_they_are_revoked() {
         [authorizers.provider]
         plugin = "jwt"
         grants.secrets.service = {{ file = "service.key", reveal = true }}
+        grants.http = {{ origins = ["{issuer}"], timeout = "20s" }}
         {roomy}
 
         [authorizers.provider.settings]

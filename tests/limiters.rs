@@ -4,6 +4,8 @@ use portcullis_tests::{Gateway, Site, Upstream, eventually};
 
 fn whole(upstream: &Upstream, config: &str) -> String {
     let address = upstream.address();
+    let roomy = format!("plugin = \"rate-limit\"\n{}", crate::ROOMY);
+    let config = config.replace("plugin = \"rate-limit\"", &roomy);
     format!("authorizer = \"none\"\n{config}\n[upstreams.orders]\nendpoints = [\"{address}\"]\n")
 }
 

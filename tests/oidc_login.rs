@@ -79,7 +79,12 @@ fn start(upstream: &Upstream, issuer: &str, (more, timeout): (&str, &str)) -> Ga
         .replace(", MORE", more)
         .replace("TIMEOUT", timeout)
         .replace("ROOMY", crate::ROOMY);
-    site.start(&config)
+    let gateway = site.start(&config);
+    // Before, nobody knows where to log in.
+    gateway.wait_for_metric("the documents of the provider", |metrics| {
+        metrics.sum("portcullis_issuer_refreshes_total", &[("outcome", "fetched")]) >= 1.0
+    });
+    gateway
 }
 
 /// Waits until the access log names this reason.
@@ -184,7 +189,7 @@ fn a_token_endpoint_that_stalls_or_pours_out_lets_nobody_in() {
         Ok(())
     };
     let pours = |_: &Seen, reply: &mut Reply<'_>| reply.send(200, &[], &[b' '; 80 << 10]);
-    check_token_endpoint(stalls, ("500ms", "token-endpoint-unavailable"));
+    check_token_endpoint(stalls, ("2s", "token-endpoint-unavailable"));
     check_token_endpoint(pours, ("20s", "token-endpoint-malformed"));
 }
 

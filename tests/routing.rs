@@ -118,7 +118,7 @@ fn a_base_path_stands_before_every_route_and_bounds_the_default() {
 }
 
 fn proxied(upstream: &Upstream, rest: &str) -> Gateway {
-    let address = upstream.address();
+    let (address, rest) = (upstream.address(), rest.replace("BUDGET", crate::ROOMY));
     Gateway::start(&format!(
         "authorizer = \"none\"\n[upstreams.orders]\nendpoints = [\"{address}\"]\n{rest}"
     ))
@@ -133,6 +133,7 @@ fn path_parameters_are_facts_for_plugins() {
         [transforms.facts]
         plugin = "headers"
         settings.request.set = { x-id = "${path:id}", x-rest = "${path:rest}" }
+        BUDGET
         [apis.shop.routes."GET /orders/{id}/{rest+}"]
         upstream = "orders"
         request_transforms = ["facts"]

@@ -100,10 +100,13 @@ fn requests_are_counted_by_route_and_status() {
     gateway.get("/missing", &[]);
     gateway.request("BREW", "/missing", &[], b"");
 
-    let metrics = gateway.wait_for_metric("six requests", |metrics| {
-        metrics.sum("portcullis_requests_total", &[]) == 6.0
-    });
     let route = ("route", "GET /orders/{id}");
+    // What is told of one exchange is counted one after the other.
+    let metrics = gateway.wait_for_metric("six requests, and all that is told of them", |metrics| {
+        metrics.sum("portcullis_requests_total", &[]) == 6.0
+            && metrics.sum("portcullis_request_duration_seconds_count", &[route]) >= 4.0
+            && metrics.sum("portcullis_upstream_duration_seconds_count", &[route]) >= 3.0
+    });
     let count = |labels: &[(&str, &str)]| metrics.sum("portcullis_requests_total", labels);
     assert_eq!(count(&[route, ("status", "200")]), 3.0);
     assert_eq!(count(&[route, ("status", "401")]), 1.0);
@@ -120,9 +123,9 @@ fn an_answer_that_the_operator_wrote_is_no_rejection() {
 
     assert_eq!(gateway.get("/fixed", &[]).text(), "fixed");
 
-    gateway.wait_for_metric("one request", |metrics| {
-        metrics.sum("portcullis_requests_total", &[]) == 1.0
-    });
+    // Written last of all that is told of an exchange.
+    gateway.log_line("/fixed");
+    assert_eq!(gateway.metric("portcullis_requests_total", &[]), 1.0);
     assert_eq!(gateway.metric("portcullis_rejections_total", &[]), 0.0);
 }
 
@@ -133,8 +136,11 @@ fn every_metric_that_is_promised_is_there() {
     gateway.get("/orders/7", &[BEARER]);
     gateway.get("/orders/7", &[]);
 
+    // The request that is refused is counted so at last, and its line is written then.
+    gateway.wait_for_line("the line of a refusal", |line| line["status"] == 401);
     let metrics = gateway.wait_for_metric("two requests", |metrics| {
         metrics.sum("portcullis_requests_total", &[]) == 2.0
+            && metrics.has("portcullis_upstream_duration_seconds_bucket", &[])
     });
 
     for name in [

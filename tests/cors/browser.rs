@@ -21,6 +21,7 @@ fn a_real_browser_lets_pages_do_what_the_configuration_says() {
         plugin = "api-token"
         settings.tokens.alice = {{ secret = "alice" }}
         grants.secrets.alice = {{ file = "alice.key" }}
+        {}
         [upstreams.orders]
         endpoints = ["{}"]
         [apis.shop]
@@ -30,6 +31,7 @@ fn a_real_browser_lets_pages_do_what_the_configuration_says() {
         routes."GET /orders/{{id}}" = {{}}
         routes."PUT /orders/{{id}}" = {{}}
         "#,
+        crate::ROOMY,
         orders.address(),
         friend.address(),
     );

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 /// How long something that should happen at once may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `look` finds something.
 ///
 /// # Panics
 ///
-/// When it has not for a minute; the message says what was waited for.
+/// When it has not for two minutes; the message says what was waited for.
 pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     eventually_within(PATIENCE, what, look)
 }

@@ -22,7 +22,7 @@ use crate::program::{Killer, program};
 use crate::site::Site;
 
 /// How long a start may take where everything has to be compiled on a busy machine.
-const START: Duration = Duration::from_secs(180);
+const START: Duration = Duration::from_secs(300);
 
 /// What the listener for operators is called in what the program prints.
 const ADMIN: &str = "admin";
@@ -200,11 +200,25 @@ impl Gateway {
         eventually(what, || Some(self.metrics()).filter(|metrics| wanted(metrics)))
     }
 
-    /// Waits until fresh instances of a plugin use start from its image.
+    /// Waits until fresh instances of a plugin use start from its image, which has to be
+    /// compiled first.
     pub fn wait_for_image(&self, plugin_use: &str) {
         let name = "portcullis_plugin_image_ready";
-        self.wait_for_metric(&format!("an image of {plugin_use}"), |metrics| {
-            metrics.sum(name, &[("use", plugin_use)]) == 1.0
+        eventually_within(START, &format!("an image of {plugin_use}"), || {
+            (self.use_metric(name, plugin_use) == 1.0).then_some(())
+        });
+    }
+
+    /// Waits until no image is being made, which takes time and memory.
+    pub fn wait_for_images(&self) {
+        let is_made_here = |task: fs::DirEntry| {
+            let name = fs::read_to_string(task.path().join("comm"));
+            name.is_ok_and(|name| name.trim_end() == "images")
+        };
+        eventually_within(START, "an end of making images", || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", self.child.0.id()));
+            let mut tasks = tasks.expect("the process has threads").map_while(Result::ok);
+            (!tasks.any(is_made_here)).then_some(())
         });
     }
 
@@ -254,9 +268,13 @@ impl Gateway {
 
     /// Waits for the access log line of the request with this path.
     pub fn log_line(&self, path: &str) -> Value {
-        eventually(&format!("an access log line of {path}"), || {
-            self.access_log().into_iter().find(|line| line["path"] == path)
-        })
+        self.wait_for_line(&format!("an access log line of {path}"), |line| line["path"] == path)
+    }
+
+    /// Waits for the first access log line that is as wanted. Lines are written after their
+    /// answers were sent, and those of several requests in any order.
+    pub fn wait_for_line(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        eventually(what, || self.access_log().into_iter().find(|line| wanted(line)))
     }
 
     /// What it has written to standard output.
@@ -284,9 +302,20 @@ impl Gateway {
         kill_process(id, signal).expect("a child can be signalled");
     }
 
-    /// Asks it to stop.
+    /// Asks it to stop, once it heeds that: before, it would end at once.
     pub fn terminate(&self) {
+        eventually("a gateway that heeds signals", || self.heeds_signals().then_some(()));
         self.signal(Signal::TERM);
+    }
+
+    /// Whether it catches the last of the signals that it is to heed, which is the first of
+    /// the system's.
+    fn heeds_signals(&self) -> bool {
+        let path = format!("/proc/{}/status", self.child.0.id());
+        let status = fs::read_to_string(path).expect("the process has a status");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|signals| u64::from_str_radix(signals.trim(), 16).ok());
+        caught.expect("the signals that it catches") & 1 == 1
     }
 
     /// Waits for its end.

@@ -36,7 +36,7 @@ pub use lambda::{lambda_in_javascript, lambda_in_python};
 pub use message::{Headers, Response};
 pub use metrics::Metrics;
 pub use program::{Outcome, program, run};
-pub use redis::{Redis, Way};
+pub use redis::{Redis, Way, free_port};
 pub use site::Site;
 pub use upstream::{Reply, Seen, Upstream, dead_address};
 pub use wire::Wire;

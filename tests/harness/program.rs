@@ -3,8 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
-use crate::eventually::eventually;
+use crate::eventually::eventually_within;
+
+/// How long a command may take where plugins have to be compiled on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a command left behind.
 #[derive(Debug, Clone)]
@@ -76,7 +80,8 @@ pub fn run(directory: &Path, arguments: &[&str]) -> Outcome {
     };
     let (stdout, stderr) = (read(Box::new(stdout)), read(Box::new(stderr)));
     let mut killer = Killer(child);
-    let status = eventually(&format!("an end of `portcullis {}`", arguments.join(" ")), || {
+    let what = format!("an end of `portcullis {}`", arguments.join(" "));
+    let status = eventually_within(PATIENCE, &what, || {
         killer.0.try_wait().expect("a child can be waited for")
     });
     Outcome {

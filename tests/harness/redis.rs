@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -11,7 +12,6 @@ use tempfile::TempDir;
 
 use crate::eventually::eventually;
 use crate::program::Killer;
-use crate::upstream::dead_address;
 
 /// A Redis that runs as a child of the test and keeps nothing; killed when dropped.
 pub struct Redis {
@@ -45,7 +45,7 @@ impl Redis {
     pub fn start_with(settings: &[&str]) -> Self {
         let mut redis = Self {
             child: None,
-            address: dead_address(),
+            address: ([127, 0, 0, 1], free_port()).into(),
             settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
             directory: tempfile::tempdir().expect("a temporary directory"),
         };
@@ -111,6 +111,26 @@ impl Redis {
         let id = id.expect("a process has an id above zero");
         kill_process(id, signal).expect("a child can be signalled");
     }
+}
+
+/// A port where nothing listens, and which the system gives to nobody who wants any: theirs
+/// begin above these. So a server that ends can be started there again.
+///
+/// # Panics
+///
+/// Where every port is taken.
+pub fn free_port() -> u16 {
+    const FIRST: u32 = 20_000;
+    const PORTS: u32 = 12_000;
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    // Elsewhere for each process of tests.
+    let begin = std::process::id().wrapping_mul(97) % PORTS;
+    let next = |_| {
+        let number = (begin + ASKED.fetch_add(1, Ordering::SeqCst)) % PORTS;
+        u16::try_from(FIRST + number).expect("a port")
+    };
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (0..PORTS).map(next).find(is_free).expect("a free port")
 }
 
 /// Whether a Redis says anything: also that it wants a password.

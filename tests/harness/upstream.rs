@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use rustls::ServerConfig;
+use tokio::net::TcpSocket;
 
 use crate::eventually::eventually;
 use crate::message::{Framing, Headers, Parser};
@@ -325,8 +326,12 @@ impl Reply<'_> {
     }
 }
 
-/// An address where nothing listens.
+/// An address where nothing listens, nor will as long as the test runs.
 pub fn dead_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound socket has an address")
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let address = socket.local_addr().expect("a bound socket has an address");
+    // Whoever looks for a free port is not given one that is bound.
+    std::mem::forget(socket);
+    address
 }

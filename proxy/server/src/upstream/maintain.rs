@@ -235,7 +235,7 @@ mod tests {
         let check = HealthCheck {
             path: "/healthz".to_owned(),
             interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(2),
+            timeout: Duration::from_secs(60),
             healthy_after: 1,
             unhealthy_after: 1,
         };
