@@ -309,7 +309,7 @@ fn a_kept_grant_ends_with_its_token() {
         start_keeping(&orders, r#"routes."GET /orders" = { authorizer = "by-secret" }"#);
     // The first request waits for the plugin, so that the token's own has time enough.
     assert_eq!(ask(&gateway, "/orders", &minted("", Duration::from_secs(3600))).status, 200);
-    let holds = Duration::from_secs(8);
+    let holds = Duration::from_secs(20);
     let token = minted("", holds);
 
     assert_eq!(ask(&gateway, "/orders", &token).status, 200);

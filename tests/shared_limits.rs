@@ -180,9 +180,8 @@ fn requests_rarely_wait_for_redis() {
 fn what_the_configuration_says_holds_while_redis_hangs_and_ends_with_that() {
     for (when_away, expected) in [("local", 10), ("deny", 0), ("allow", 30)] {
         let redis = Redis::start();
-        let settings = format!(
-            "gateways = 2\ntimeout = \"4s\"\nlease = \"1m\"\nwhen_away = \"{when_away}\""
-        );
+        let settings =
+            format!("gateways = 2\ntimeout = \"4s\"\nlease = \"1m\"\nwhen_away = \"{when_away}\"");
         let gateway = start(&url(&redis), &settings, r#"rate = "NEVER", burst = 20"#);
         assert_eq!(passed(&gateway, 15), 15, "{when_away}");
 

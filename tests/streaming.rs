@@ -1,7 +1,7 @@
 //! What is sent in pieces arrives in pieces.
 
-use std::sync::{Arc, Mutex};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use portcullis_tests::{Client, Gateway, Metrics, Upstream, eventually};

@@ -102,11 +102,12 @@ fn requests_are_counted_by_route_and_status() {
 
     let route = ("route", "GET /orders/{id}");
     // What is told of one exchange is counted one after the other.
-    let metrics = gateway.wait_for_metric("six requests, and all that is told of them", |metrics| {
-        metrics.sum("portcullis_requests_total", &[]) == 6.0
-            && metrics.sum("portcullis_request_duration_seconds_count", &[route]) >= 4.0
-            && metrics.sum("portcullis_upstream_duration_seconds_count", &[route]) >= 3.0
-    });
+    let metrics =
+        gateway.wait_for_metric("six requests, and all that is told of them", |metrics| {
+            metrics.sum("portcullis_requests_total", &[]) == 6.0
+                && metrics.sum("portcullis_request_duration_seconds_count", &[route]) >= 4.0
+                && metrics.sum("portcullis_upstream_duration_seconds_count", &[route]) >= 3.0
+        });
     let count = |labels: &[(&str, &str)]| metrics.sum("portcullis_requests_total", labels);
     assert_eq!(count(&[route, ("status", "200")]), 3.0);
     assert_eq!(count(&[route, ("status", "401")]), 1.0);

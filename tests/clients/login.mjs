@@ -50,7 +50,7 @@ function provider(site) {
     },
     pkce: { required: () => true },
     // So short that each navigation asks for new ones.
-    ttl: { AccessToken: 45, IdToken: 45 },
+    ttl: { AccessToken: 55, IdToken: 55 },
   });
   return made.callback();
 }

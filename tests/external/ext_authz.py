@@ -45,6 +45,7 @@ class Authorization(external_auth_pb2_grpc.AuthorizationServicer):
 
 server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
 external_auth_pb2_grpc.add_AuthorizationServicer_to_server(Authorization(), server)
-print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+port = server.add_insecure_port("127.0.0.1:0")
 server.start()
+print(port, flush=True)
 sys.stdin.read()
