@@ -158,7 +158,8 @@ fn a_fault_that_the_operator_skips_is_counted_and_logged() {
 
 #[test]
 fn routes_of_other_plugins_answer_while_one_spins() {
-    let gateway = start("spin", "{}", r#"cpu_time = "5s", wall_time = "60s""#);
+    // Where ticks come late, it takes far longer than its CPU time.
+    let gateway = start("spin", "{}", r#"cpu_time = "4s", wall_time = "110s""#);
     let mut slowest = Duration::ZERO;
 
     std::thread::scope(|scope| {
@@ -172,8 +173,8 @@ fn routes_of_other_plugins_answer_while_one_spins() {
         }
     });
 
-    // Less than who waits for one that spins: nearly its whole time.
-    assert!(slowest < Duration::from_secs(4), "{slowest:?}");
+    // Who waits for two that spin on a thread waits for nearly all of their time.
+    assert!(slowest < Duration::from_millis(3500), "{slowest:?}");
     assert_eq!(gateway.faults("bad", "cpu-time"), 4.0);
 }
 
