@@ -34,7 +34,7 @@ use crate::shared::Shared;
 use crate::stop;
 use crate::telemetry::{AccessLogProblem, ReloadResult, Telemetry};
 use crate::upstream;
-use crate::watch::{self as files, Wake, Watchlist};
+use crate::watch::{self as files, Look, Wake, Watchlist};
 pub use opening::Fallback;
 use opening::{Opening, Prepared, ServedFrom};
 
@@ -99,7 +99,7 @@ pub enum StartError {
 
 /// Serves a configuration until the process is told to stop.
 pub fn run(file: &Path, fallback: &Fallback) -> Result<(), StartError> {
-    let Opening { prepared, watchlist, served_from } = opening::open(file, fallback)?;
+    let Opening { prepared, watched, served_from } = opening::open(file, fallback)?;
     let Prepared { telemetry, credentials, engine, setup, fixed, listeners, running } = prepared;
     let background = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(BACKGROUND_THREADS)
@@ -118,7 +118,7 @@ pub fn run(file: &Path, fallback: &Fallback) -> Result<(), StartError> {
         fixed: fixed.with_listeners(&bound),
         background: background.handle().clone(),
     };
-    let wake = watch_files(reloader, watchlist, served_from)?;
+    let wake = watch_files(reloader, watched, served_from)?;
     let serving = Serving::start(bound, &setup, &shared);
     let admin = Admin::new(Arc::clone(&shared), admin_api(&setup, &shared));
     background.block_on(open_admin(&admin, setup.admin.as_ref()))?;
@@ -267,7 +267,7 @@ fn h2_options(setup: &Setup) -> H2Options {
 
 fn watch_files(
     reloader: Reloader,
-    watchlist: Watchlist,
+    watched: (Watchlist, Vec<Look>),
     served_from: ServedFrom,
 ) -> io::Result<Sender<Wake>> {
     let (wake, notices) = channel();
@@ -278,7 +278,7 @@ fn watch_files(
             reloader.keep(&contents, watchlist);
         }
     };
-    thread.spawn(move || files::run(&reloader, (watchlist, begin), &notices, &own))?;
+    thread.spawn(move || files::run(&reloader, watched, begin, (&notices, &own)))?;
     Ok(wake)
 }
 

@@ -5,7 +5,7 @@
 //! are (network file systems, replaced directories), and a file half written is waited
 //! for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, SystemTime};
@@ -40,15 +40,14 @@ pub(crate) enum Wake {
     Stop,
 }
 
-/// Looks at files until it is told to stop. What takes its time and is to be done once, is
-/// done after the first look, so that no change goes unseen meanwhile.
+/// Looks at files until it is told to stop: first whether they look as they did before what
+/// serves was made of them. What takes its time and is to be done once, is done before.
 pub(crate) fn run(
     reloader: &Reloader,
-    (mut watchlist, once): (Watchlist, impl FnOnce(&Reloader, &Watchlist)),
-    notices: &Receiver<Wake>,
-    own: &Sender<Wake>,
+    (mut watchlist, mut seen): (Watchlist, Vec<Look>),
+    once: impl FnOnce(&Reloader, &Watchlist),
+    (notices, own): (&Receiver<Wake>, &Sender<Wake>),
 ) {
-    let mut seen = watchlist.look();
     once(reloader, &watchlist);
     let mut watching = notify_about(&watchlist, own);
     loop {
@@ -64,10 +63,8 @@ pub(crate) fn run(
         // What changes while it is read is seen as different at the next look.
         let before = watchlist.look();
         let next = reloader.reload();
-        if next == watchlist {
-            seen = before;
-        } else {
-            seen = next.look();
+        seen = next.look_again(&watchlist, before);
+        if next != watchlist {
             watchlist = next;
             watching = notify_about(&watchlist, own);
         }
@@ -89,13 +86,28 @@ fn settle(watchlist: &Watchlist) {
 }
 
 /// How a file looks from outside.
-type Look = (PathBuf, Option<(SystemTime, u64)>);
+pub(crate) type Look = (PathBuf, Option<(SystemTime, u64)>);
 
 impl Watchlist {
-    fn look(&self) -> Vec<Look> {
+    /// How the files look now, in their order.
+    pub(crate) fn look(&self) -> Vec<Look> {
         let mut paths = self.files.clone();
         paths.extend(self.plugins.iter().flat_map(|directory| components(directory)));
         paths.into_iter().map(look).collect()
+    }
+
+    /// The same, but for what another list has too as it looked before.
+    fn look_again(&self, other: &Self, before: Vec<Look>) -> Vec<Look> {
+        let mut looks: BTreeMap<_, _> = self.look().into_iter().collect();
+        looks.retain(|path, _| !other.has(path));
+        looks.extend(before.into_iter().filter(|(path, _)| self.has(path)));
+        looks.into_iter().collect()
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        let is_plugin = path.extension().is_some_and(|extension| extension == "wasm");
+        self.files.contains(path)
+            || is_plugin && self.plugins.is_some() && path.parent() == self.plugins.as_deref()
     }
 }
 
@@ -195,5 +207,23 @@ mod tests {
         assert_ne!(watchlist.look(), with_plugin);
         fs::remove_file(&file).unwrap();
         assert_eq!(watchlist.look().iter().filter(|(_, look)| look.is_none()).count(), 1);
+    }
+
+    #[test]
+    fn what_changes_while_it_is_read_is_seen_though_the_list_is_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("portcullis.toml");
+        fs::write(&file, "a").unwrap();
+        let files = BTreeSet::from([file.clone()]);
+        let broken = Watchlist { files: files.clone(), plugins: None };
+        let whole = Watchlist { files, plugins: Some(directory.path().to_owned()) };
+
+        for (list, next) in [(&broken, &whole), (&whole, &broken)] {
+            let before = list.look();
+            fs::write(&file, "changed").unwrap();
+            assert_ne!(next.look_again(list, before.clone()), next.look());
+            fs::write(&file, "a").unwrap();
+            fs::write(directory.path().join("jwt.wasm"), "a").unwrap();
+        }
     }
 }

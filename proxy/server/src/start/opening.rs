@@ -17,7 +17,7 @@ use crate::last_good::{self, LastGood, LastGoodProblem};
 use crate::listen;
 use crate::reload::Fixed;
 use crate::telemetry::Telemetry;
-use crate::watch::Watchlist;
+use crate::watch::{Look, Watchlist};
 
 /// What to do at the start with a configuration that cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +32,8 @@ pub enum Fallback {
 /// What a process begins to serve.
 pub(super) struct Opening {
     pub(super) prepared: Prepared,
-    /// The files whose change matters.
-    pub(super) watchlist: Watchlist,
+    /// The files whose change matters, and how they looked before it was made of them.
+    pub(super) watched: (Watchlist, Vec<Look>),
     pub(super) served_from: ServedFrom,
 }
 
@@ -90,10 +90,11 @@ fn open_credentials(gateway: &Gateway) -> Result<Option<Arc<CredentialStore>>, S
 /// Finds out what to serve.
 pub(super) fn open(file: &Path, fallback: &Fallback) -> Result<Opening, StartError> {
     let Written { gateway, files, contents } = configuration::read(file);
-    let mut watchlist = Watchlist { files, plugins: None };
+    let plugins = gateway.as_ref().ok().and_then(|gateway| gateway.plugin_directory.clone());
+    let watchlist = Watchlist { files, plugins };
+    let seen = watchlist.look();
     let prepared = gateway.map_err(BuildError::from).map_err(StartError::from);
     let prepared = prepared.and_then(|gateway| {
-        watchlist.plugins.clone_from(&gateway.plugin_directory);
         if gateway.state_directory.is_none() && *fallback != Fallback::Refuse {
             return Err(StartError::NoState);
         }
@@ -102,7 +103,8 @@ pub(super) fn open(file: &Path, fallback: &Fallback) -> Result<Opening, StartErr
     });
     match (prepared, fallback) {
         (Ok(prepared), _) => {
-            Ok(Opening { prepared, watchlist, served_from: ServedFrom::Files(contents) })
+            let watched = (watchlist, seen);
+            Ok(Opening { prepared, watched, served_from: ServedFrom::Files(contents) })
         }
         (
             Err(error @ (StartError::Build(_) | StartError::AccessLog(_))),
@@ -129,15 +131,16 @@ fn open_last_good(
         if watchlist.plugins.is_none() {
             watchlist.plugins.clone_from(&gateway.plugin_directory);
         }
+        let seen = watchlist.look();
         let prepared = Prepared::of(gateway, ComponentFiles::Kept(&components));
         let prepared = prepared.map_err(|error| match error {
             StartError::Build(error) => LastGoodProblem::Refused(Box::new(error)).into(),
             error => error,
         });
-        Ok((prepared?, time_ms))
+        Ok((prepared?, seen, time_ms))
     });
     match prepared {
-        Ok((prepared, time_ms)) => {
+        Ok((prepared, seen, time_ms)) => {
             tracing::error!(
                 "THE LAST GOOD CONFIGURATION SERVES, kept {} in `{}`, because the one in `{}` cannot; \
                  that one serves as soon as it is right:\n{error}",
@@ -146,7 +149,7 @@ fn open_last_good(
                 file.display(),
             );
             let served_from = ServedFrom::LastGood { time_ms, instead_of: error };
-            Ok(Opening { prepared, watchlist, served_from })
+            Ok(Opening { prepared, watched: (watchlist, seen), served_from })
         }
         Err(problem) => {
             Err(StartError::Unsaved { error: Box::new(error), problem: Box::new(problem) })
