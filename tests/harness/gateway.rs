@@ -302,20 +302,9 @@ impl Gateway {
         kill_process(id, signal).expect("a child can be signalled");
     }
 
-    /// Asks it to stop, once it heeds that: before, it would end at once.
+    /// Asks it to stop.
     pub fn terminate(&self) {
-        eventually("a gateway that heeds signals", || self.heeds_signals().then_some(()));
         self.signal(Signal::TERM);
-    }
-
-    /// Whether it catches the last of the signals that it is to heed, which is the first of
-    /// the system's.
-    fn heeds_signals(&self) -> bool {
-        let path = format!("/proc/{}/status", self.child.0.id());
-        let status = fs::read_to_string(path).expect("the process has a status");
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-        let caught = caught.and_then(|signals| u64::from_str_radix(signals.trim(), 16).ok());
-        caught.expect("the signals that it catches") & 1 == 1
     }
 
     /// Waits for its end.

@@ -285,6 +285,8 @@ pub(crate) fn conclude(shared: &Shared, session: &mut Session, exchange: &mut Ex
     exchange.restore(&mut session.downstream_session);
     let upstream = exchange.upstream_part();
     let Some(account) = exchange.account() else { return };
+    // Before anything else: the client may have the response, and ask again.
+    account.record.permits.clear();
     let now = Instant::now();
     guarded_stream::head_expected(&session.downstream_session, now + account.keep_alive);
     shared.telemetry.exchange_ended();

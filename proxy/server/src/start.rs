@@ -31,7 +31,7 @@ use crate::proxy::Proxy;
 use crate::redirect::Redirect;
 use crate::reload::{Reloader, Reloads};
 use crate::shared::Shared;
-use crate::stop;
+use crate::stop::{self, Signals};
 use crate::telemetry::{AccessLogProblem, ReloadResult, Telemetry};
 use crate::upstream;
 use crate::watch::{self as files, Look, Wake, Watchlist};
@@ -109,6 +109,8 @@ pub fn run(file: &Path, fallback: &Fallback) -> Result<(), StartError> {
     background.block_on(running.upstreams.resolve_all());
     background.block_on(running.pipeline.limits().start(background.handle()));
     let shared = share(running, (telemetry, credentials), &served_from);
+    // Before anybody can know that it serves: what ends it then ends it gracefully.
+    let signals = background.block_on(async { Signals::heed() })?;
     let bound = bind(&listeners)?;
     let reloader = Reloader {
         file: file.to_owned(),
@@ -124,7 +126,7 @@ pub fn run(file: &Path, fallback: &Fallback) -> Result<(), StartError> {
     background.block_on(open_admin(&admin, setup.admin.as_ref()))?;
     maintain_upstreams(background.handle(), &shared, serving.stopping.subscribe());
     announce("ready");
-    background.block_on(stop::wait(&serving, &admin, &shared, &wake, setup.grace))?;
+    background.block_on(stop::wait(signals, (&serving, &admin), &shared, &wake, setup.grace));
     // A watcher that is gone has stopped already.
     let _gone = wake.send(Wake::Stop);
     serving.runtime.shutdown_timeout(Duration::from_millis(100));

@@ -14,8 +14,8 @@ use crate::watch::Wake;
 /// How often it is looked whether clients are still there.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// The signals the process heeds.
-struct Signals {
+/// The signals the process heeds from now on, in the place of what they do by themselves.
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -24,17 +24,12 @@ struct Signals {
 /// Serves until told to stop, then until the last client is gone, the grace is over or
 /// a second signal comes.
 pub(crate) async fn wait(
-    serving: &Serving,
-    admin: &Admin,
+    mut signals: Signals,
+    (serving, admin): (&Serving, &Admin),
     shared: &Shared,
     wake: &Sender<Wake>,
     grace: Duration,
-) -> io::Result<()> {
-    let mut signals = Signals {
-        terminate: signal(SignalKind::terminate())?,
-        interrupt: signal(SignalKind::interrupt())?,
-        hangup: signal(SignalKind::hangup())?,
-    };
+) {
     signals.until_told_to_stop(shared, wake).await;
     tracing::info!(?grace, "stopping");
     admin.drain();
@@ -44,10 +39,22 @@ pub(crate) async fn wait(
         () = tokio::time::sleep(grace) => tracing::warn!("stopped with requests under way"),
         () = signals.until_told_to_stop(shared, wake) => tracing::warn!("stopped at once"),
     }
-    Ok(())
 }
 
 impl Signals {
+    /// Heeds them. Must be called within a runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no room for another handler.
+    pub(crate) fn heed() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
     async fn until_told_to_stop(&mut self, shared: &Shared, wake: &Sender<Wake>) {
         loop {
             tokio::select! {
