@@ -71,9 +71,14 @@ fn said(response: &Response) -> (u16, Option<&str>, Value) {
     (response.status, response.header("x-amzn-errortype"), response.json())
 }
 
+/// Status and message of an HTTP API.
+type OfHttp = (u16, &'static str);
+/// Status, type of error and body of a REST API.
+type OfRest = (u16, &'static str, Value);
+
 /// Every refusal that a client can cause here: what is asked, and how each kind of API
 /// answers.
-fn cases() -> Vec<(&'static str, &'static str, (u16, &'static str), (u16, &'static str, Value))> {
+fn cases() -> Vec<(&'static str, &'static str, OfHttp, OfRest)> {
     let message = |text: &str| json!({ "message": text });
     let denied = |text: &str| json!({ "Message": text });
     let waf = "WafFilteredException";
