@@ -42,7 +42,9 @@ impl Nginx {
              limit_req_status 429; limit_req_log_level info;",
             origin(upstream)
         );
-        Self::start(&servers, &format!("limit_req zone=one burst={burst} nodelay; {PASS}"))
+        // nginx knows no burst of zero but that of not naming one.
+        let burst = if burst > 0 { format!("burst={burst} nodelay") } else { String::new() };
+        Self::start(&servers, &format!("limit_req zone=one {burst}; {PASS}"))
     }
 
     fn start(servers: &str, location: &str) -> Result<Self> {
