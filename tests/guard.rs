@@ -62,6 +62,14 @@ const GUARDED: &str = r#"
     body = { deny_matching = '(?i)drop\s+table', parts = ["body"], body_limit = "1KiB" }
     [apis.matched.routes."ANY /{rest+}"]
 
+    [apis.attacked]
+    upstream = "orders"
+    base_path = "/attacked"
+    [apis.attacked.guard.rules]
+    script = { deny_attacks = ["cross-site-scripting"], parts = ["header:x-html"], mode = "count" }
+    attacks = { deny_attacks = ["sql-injection", "cross-site-scripting"], parts = ["path", "query", "header:cookie", "body"], body_limit = "4KiB" }
+    [apis.attacked.routes."ANY /{rest+}"]
+
     [apis.counted]
     upstream = "orders"
     base_path = "/counted"
@@ -256,6 +264,83 @@ fn a_rule_that_counts_looks_at_the_beginning_of_a_body_and_lets_all_of_it_pass()
     });
 }
 
+const FORM: &[(&str, &str)] = &[("content-type", "application/x-www-form-urlencoded")];
+const JSON: &[(&str, &str)] = &[("content-type", "application/json; charset=utf-8")];
+
+#[test]
+fn values_that_look_like_attacks_are_refused() {
+    let orders = Upstream::start();
+    let gateway = start(&orders);
+    let get = |target: &str| gateway.get(target, &[]).verdict();
+    let post = |headers: &[(&str, &str)], body: &[u8]| {
+        gateway.post("/attacked/a", headers, body).verdict()
+    };
+    let found = refused(403, "attack-refused");
+
+    for target in [
+        "/attacked/a?id=1'%20or%20'1'='1",
+        "/attacked/a?q=a&id=1+union+select+password+from+users",
+        "/attacked/a?q=%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+        "/attacked/a?%3Cimg%20src=x%20onerror=1%3E",
+        // Encoded twice, for an upstream that decodes twice.
+        "/attacked/a?id=1%2527%2520or%25201%253D1--",
+        "/attacked/1'%20or%201=1--",
+        // What is no UTF-8 hides nothing.
+        "/attacked/a?id=1'%20or%201=1--%ff",
+    ] {
+        assert_eq!(get(target), found, "{target}");
+    }
+    let cookie = gateway.get("/attacked/a", &[("cookie", "a=b; session=1' or 1=1--; c=d")]);
+    assert_eq!(cookie.verdict(), found);
+    for (headers, body) in [
+        (FORM, &b"name=x&id=1%27+or+1%3D1--"[..]),
+        (JSON, br#"{"lines": [{"sku": "1\u0027 or 1=1--"}]}"#),
+        (JSON, br#"{"<script>": 1}"#),
+        // JSON that does not say so, and that is cut.
+        (&[], br#" [{"id": "1' or 1=1--"#),
+        (&[], b"1' or 1=1--"),
+    ] {
+        assert_eq!(post(headers, body), found, "{}", String::from_utf8_lossy(body));
+    }
+    // What cannot be read is not let pass, nor what is too much.
+    assert_eq!(post(&[("content-encoding", "gzip")], b"\x1f\x8b"), found);
+    assert_eq!(post(JSON, &[b' '; 4097]), refused(413, "body-too-large"));
+    let many = format!("[{}]", vec![r#""'""#; 1000].join(","));
+    assert_eq!(post(JSON, many.as_bytes()), PASSED);
+}
+
+#[test]
+fn innocent_values_pass_and_a_rule_about_attacks_may_count() {
+    let orders = Upstream::start();
+    let gateway = start(&orders);
+
+    for target in [
+        "/attacked/O'Brien?q=please+select+one+from+the+list",
+        "/attacked/a?mail=alice@example.com&sort=price,asc&url=https%3A%2F%2Fa.example%2F%3Fb%3Dc",
+    ] {
+        assert_eq!(gateway.get(target, &[]).verdict(), PASSED, "{target}");
+    }
+    let text = br#"{"name": "O'Brien", "notes": "drop me a line at the table; *thanks*"}"#;
+    assert_eq!(gateway.post("/attacked/a", JSON, text).verdict(), PASSED);
+    assert_eq!(gateway.post("/attacked/a", FORM, b"name=D'Angelo+%26+Sons").verdict(), PASSED);
+    let html = gateway.get("/attacked/html", &[("x-html", "<svg onload=alert(1)>")]);
+    assert_eq!(html.verdict(), PASSED);
+
+    assert_eq!(gateway.log_line("/attacked/html")["guard"], json!(["script: count"]));
+    gateway.get("/attacked/sql?id=1'+or+1=1--", &[]);
+    let blocked = gateway.log_line("/attacked/sql");
+    assert_eq!(
+        (&blocked["code"], &blocked["reason"]),
+        (&json!("attack-refused"), &json!("attacks"))
+    );
+    for (rule, mode) in [("script", "count"), ("attacks", "block")] {
+        let labels = [("api", "attacked"), ("rule", rule), ("mode", mode)];
+        gateway.wait_for_metric(rule, |metrics| {
+            metrics.sum("portcullis_guard_matches_total", &labels) == 1.0
+        });
+    }
+}
+
 #[test]
 fn the_access_log_and_metrics_name_the_rule() {
     let orders = Upstream::start();
@@ -305,6 +390,8 @@ fn what_the_guard_would_say_is_explained() {
     assert!(unsaid.contains("listed (block): tell it a client's `--address`"), "{unsaid}");
     let matched = explain("http://a/matched/a.php?q=1", &[]);
     assert!(matched.contains("php (block): finds a match in path"), "{matched}");
+    let attacked = explain("http://a/attacked/a?id=1'+or+1=1--", &[]);
+    assert!(attacked.contains("attacks (block): finds SQL injection in query"), "{attacked}");
     let json = explain("http://a/lists/a", &["--address", "203.0.113.1", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["guard"][1]["found"], "the client's address", "{json}");

@@ -9,6 +9,8 @@ use crate::step::{Outcome, cargo, output, root, run, target_dir};
 const TARGETS: &[(&str, &str)] = &[
     ("accept-encoding", "portcullis-pipeline"),
     ("address-list", "portcullis-config"),
+    ("attack-growth", "portcullis-pipeline"),
+    ("attacks", "portcullis-pipeline"),
     ("canonical-path", "portcullis-pipeline"),
     ("canonical-query", "iam"),
     ("chunks", "portcullis"),
@@ -21,6 +23,7 @@ const TARGETS: &[(&str, &str)] = &[
     ("json-data", "portcullis-config"),
     ("json-path", "portcullis-config"),
     ("json-place", "portcullis-pipeline"),
+    ("json-strings", "portcullis-pipeline"),
     ("key-set", "portcullis-plugin-host"),
     ("openapi", "portcullis-config"),
     ("origin-pattern", "portcullis-config"),

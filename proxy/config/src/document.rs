@@ -25,7 +25,7 @@ pub(crate) use checks::{
 pub(crate) use composition::{Composable, Composition};
 pub(crate) use compression::{Coding, Compression};
 pub(crate) use cors::Cors;
-pub(crate) use guard::{Guard, GuardMode, GuardMost, GuardRule, Networks};
+pub(crate) use guard::{Attack, Guard, GuardMode, GuardMost, GuardRule, Networks};
 pub(crate) use limit::{
     Concurrencies, FailedAuthorizations, LimitFields, Password, SharedLimits, Throttle, Throttles,
     WhenAway,

@@ -37,7 +37,9 @@ pub use grants::{
     Grants, HttpGrant, IssuerGrant, IssuerKeys, KeyTimes, KeyValueGrant, Origin, OriginHost,
     SecretGrant,
 };
-pub use guard::{Guard, GuardCondition, GuardMode, GuardMost, GuardPart, GuardRule, Listed};
+pub use guard::{
+    Attack, Guard, GuardCondition, GuardMode, GuardMost, GuardPart, GuardRule, Listed,
+};
 pub use limits::{
     Limit, LimitFields, LimitKey, Limits, Redis, RouteLimits, SharedLimits, WhenAway,
 };

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use portcullis_config::{GuardCondition, GuardMost, GuardPart, GuardRule, Listed, MediaRange};
 
+use crate::attack::{Suspicion, find_attack};
 use crate::incoming::HeldBody;
 use crate::phase::canonical::{CanonicalPath, decode_bytes};
 
@@ -45,8 +46,45 @@ pub enum Found {
     #[error("the target")]
     Target,
     /// What the expression looks for, in this part.
-    #[error("a match in {0}")]
-    Match(String),
+    #[error("a match in {}", shown(.0))]
+    Match(GuardPart),
+    /// What looks like an attack, or cannot be told from one, in this part.
+    #[error("{suspicion} in {}", shown(.part))]
+    Attack {
+        /// Why it is suspected.
+        suspicion: Suspicion,
+        /// Where it stands.
+        part: GuardPart,
+    },
+}
+
+impl Found {
+    /// The status with which a rule refuses what it found.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Address | Self::Country | Self::Match(_) | Self::Attack { .. } => {
+                StatusCode::FORBIDDEN
+            }
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Headers => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Target => StatusCode::URI_TOO_LONG,
+        }
+    }
+
+    /// The code with which a rule refuses what it found.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Address => "address-refused",
+            Self::Country => "country-refused",
+            Self::Match(_) => "match-refused",
+            Self::Attack { .. } => "attack-refused",
+            Self::Method(_) => "method-refused",
+            Self::ContentType => "content-type-refused",
+            Self::Headers => "headers-too-large",
+            Self::Target => "target-too-large",
+        }
+    }
 }
 
 /// What a rule finds in a request. Of a body, what is held of it is looked at.
@@ -71,8 +109,9 @@ pub fn find(rule: &GuardRule, view: GuardView<'_>) -> Option<Found> {
             let part = parts
                 .iter()
                 .find(|part| any_text(part, view, &mut |text| expression.is_match(text)));
-            part.map(|part| Found::Match(shown(part)))
+            part.map(|part| Found::Match(part.clone()))
         }
+        GuardCondition::Attacks { kinds, parts, body } => find_attack(kinds, parts, *body, view),
     }
 }
 

@@ -12,6 +12,7 @@
 //! function of its arguments, and is tested without a gateway.
 
 mod admitted;
+mod attack;
 mod client_certificate;
 mod compression;
 mod cookies;
@@ -35,6 +36,7 @@ mod vary;
 mod view;
 
 pub use admitted::{Admitted, Answer, Forward, Outgoing};
+pub use attack::{Suspicion, is_contained};
 pub use client_certificate::{AlternativeNames, ClientCertificate};
 pub use compression::{Compressed, Negotiated};
 pub use cookies::cookies;

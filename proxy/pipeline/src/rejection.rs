@@ -361,30 +361,6 @@ impl Rejection {
     }
 }
 
-impl Found {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Address | Self::Country | Self::Match(_) => StatusCode::FORBIDDEN,
-            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Headers => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::Target => StatusCode::URI_TOO_LONG,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Address => "address-refused",
-            Self::Country => "country-refused",
-            Self::Match(_) => "match-refused",
-            Self::Method(_) => "method-refused",
-            Self::ContentType => "content-type-refused",
-            Self::Headers => "headers-too-large",
-            Self::Target => "target-too-large",
-        }
-    }
-}
-
 impl MalformedRequest {
     fn code(self) -> &'static str {
         match self {

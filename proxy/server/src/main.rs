@@ -5,6 +5,7 @@ mod command;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Once;
 
 use clap::{Parser, Subcommand};
 use portcullis_server::configuration::BuildError;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    tell_of_contained_panics_once();
     match arguments.command {
         Command::Run { config, or_last_good } => {
             run(&config, &or_last_good.map_or(Fallback::Refuse, Fallback::LastGood))
@@ -110,6 +112,22 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// A panic that the gateway contains is a fault of a detector of attacks, which clients may
+/// cause as often as they like.
+fn tell_of_contained_panics_once() {
+    static TOLD: Once = Once::new();
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !portcullis_pipeline::is_contained() {
+            return tell(panic);
+        }
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        TOLD.call_once(|| {
+            tracing::error!(place, "looking for attacks failed; what it fails at counts as found");
+        });
+    }));
 }
 
 fn run(config: &Path, fallback: &Fallback) -> ExitCode {

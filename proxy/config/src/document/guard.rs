@@ -40,11 +40,14 @@ table! {
         most: Option<GuardMost>,
         /// Finds requests with a part that this regular expression finds something in.
         deny_matching: Option<Text>,
-        /// The parts that `deny_matching` looks at: `path`, `query`, `query:NAME`,
-        /// `header:NAME`, `body`. The path and the query are looked at decoded, and as sent.
+        /// Finds requests with a part in which a value looks like one of these attacks.
+        deny_attacks: Option<Vec<Attack>>,
+        /// The parts that `deny_matching` or `deny_attacks` looks at: `path`, `query`,
+        /// `query:NAME`, `header:NAME`, `body`. An expression looks at the path and the query
+        /// decoded, and as sent; for attacks each of their values is looked at, decoded.
         parts: Option<Written<Vec<Text>>>,
-        /// Bytes of a body that `deny_matching` looks at. A rule that blocks refuses longer
-        /// bodies; one that counts looks at their beginning.
+        /// Bytes of a body that `deny_matching` or `deny_attacks` looks at. A rule that blocks
+        /// refuses longer bodies; one that counts looks at their beginning.
         body_limit: Size<1> = "64KiB",
     }
 }
@@ -52,6 +55,14 @@ table! {
 words! {
     /// What happens to a request that a rule finds.
     enum GuardMode { Block = "block", Count = "count", }
+}
+
+words! {
+    /// A kind of attack that the guard knows by its looks.
+    enum Attack {
+        SqlInjection = "sql-injection",
+        CrossSiteScripting = "cross-site-scripting",
+    }
 }
 
 /// A network, or a file of networks.

@@ -77,6 +77,38 @@ pub enum GuardCondition {
         /// Bytes of a body that it looks at; `None` where it looks at no body.
         body: Option<u64>,
     },
+    /// Those with a part in which a value looks like an attack.
+    Attacks {
+        /// The kinds of attacks, in the order they are looked for.
+        kinds: Vec<Attack>,
+        /// Where they are looked for.
+        parts: Vec<GuardPart>,
+        /// Bytes of a body that are looked at; `None` where no body is.
+        body: Option<u64>,
+    },
+}
+
+impl GuardCondition {
+    /// Bytes of a body that it looks at; `None` where it looks at none.
+    pub fn body_limit(&self) -> Option<u64> {
+        match self {
+            Self::Matching { body, .. } | Self::Attacks { body, .. } => *body,
+            Self::Addresses(..)
+            | Self::Countries(..)
+            | Self::Methods(_)
+            | Self::ContentTypes(_)
+            | Self::Most(_) => None,
+        }
+    }
+}
+
+/// A kind of attack that the guard knows by its looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attack {
+    /// SQL that changes the statement which a value is put into.
+    SqlInjection,
+    /// HTML that runs a script where a value is shown.
+    CrossSiteScripting,
 }
 
 /// The most that a request may have.
@@ -94,7 +126,7 @@ pub struct GuardMost {
     pub query_parameters: Option<usize>,
 }
 
-/// A part of a request that an expression looks at.
+/// A part of a request that a rule looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GuardPart {
     /// The path.
@@ -110,10 +142,8 @@ pub enum GuardPart {
 }
 
 impl Guard {
-    /// Bytes of the request's body that its rules look at, where any does.
+    /// Whether any rule looks at the request's body.
     pub fn reads_body(&self) -> bool {
-        self.rules
-            .iter()
-            .any(|rule| matches!(rule.condition, GuardCondition::Matching { body: Some(_), .. }))
+        self.rules.iter().any(|rule| rule.condition.body_limit().is_some())
     }
 }

@@ -9,12 +9,14 @@ use super::source::regular_expression;
 use super::{Resolver, check_names, files};
 use crate::country::{Country, CountryDatabase};
 use crate::diagnostic::Place;
-use crate::document::{self, FilePath, GuardMode as WrittenMode, Text};
+use crate::document::{self, Attack as WrittenAttack, FilePath, GuardMode as WrittenMode, Text};
 use crate::gateway::{
-    Guard, GuardCondition, GuardMode, GuardMost, GuardPart, GuardRule, Listed, MediaRange,
+    Attack, Guard, GuardCondition, GuardMode, GuardMost, GuardPart, GuardRule, Listed, MediaRange,
 };
 use crate::networks::Networks;
 use crate::read::{Either, NamedEntry};
+
+const EMPTY: &str = "an empty list finds everything or nothing";
 
 /// The rules, as written at one level; `None` where there are none.
 pub(super) fn guard(written: &document::Guard, resolver: &mut Resolver<'_>) -> Option<Arc<Guard>> {
@@ -70,8 +72,10 @@ fn rule(
         WrittenMode::Block => GuardMode::Block,
         WrittenMode::Count => GuardMode::Count,
     };
-    if let (Some(parts), None) = (&written.parts, &written.deny_matching) {
-        resolver.problem(&parts.place, "only `deny_matching` looks at parts");
+    let looks = written.deny_matching.is_some() || written.deny_attacks.is_some();
+    if let (Some(parts), false) = (&written.parts, looks) {
+        let message = "only `deny_matching` and `deny_attacks` look at parts";
+        resolver.problem(&parts.place, message);
     }
     let conditions = [
         written.allow_addresses.is_some(),
@@ -82,6 +86,7 @@ fn rule(
         written.allow_content_types.is_some(),
         written.most.is_some(),
         written.deny_matching.is_some(),
+        written.deny_attacks.is_some(),
     ];
     let count = conditions.into_iter().filter(|is_there| *is_there).count();
     if count != 1 {
@@ -89,7 +94,7 @@ fn rule(
             let message = format!("rule `{}` has {count} conditions", entry.name);
             let help = "a rule has one of `allow_addresses`, `deny_addresses`, \
                 `allow_countries`, `deny_countries`, `allow_methods`, `allow_content_types`, \
-                `most` and `deny_matching`";
+                `most`, `deny_matching` and `deny_attacks`";
             resolver.problem_with_help(&entry.place, message, help);
         }
         return None;
@@ -132,8 +137,24 @@ fn condition(
     if let Some(most) = &written.most {
         return Some(GuardCondition::Most(self::most(most)));
     }
-    let expression = written.deny_matching.as_ref()?;
-    matching(expression, written, place, resolver)
+    if let Some(expression) = &written.deny_matching {
+        let expression = regular_expression(expression, &expression.value, resolver);
+        let (parts, body) = parts(written, place, resolver)?;
+        return Some(GuardCondition::Matching { expression: expression?, parts, body });
+    }
+    let kinds: Vec<Attack> = written.deny_attacks.as_ref()?.iter().map(attack).collect();
+    if kinds.is_empty() {
+        resolver.problem(place, EMPTY);
+    }
+    let (parts, body) = parts(written, place, resolver)?;
+    (!kinds.is_empty()).then_some(GuardCondition::Attacks { kinds, parts, body })
+}
+
+fn attack(written: &WrittenAttack) -> Attack {
+    match written {
+        WrittenAttack::SqlInjection => Attack::SqlInjection,
+        WrittenAttack::CrossSiteScripting => Attack::CrossSiteScripting,
+    }
 }
 
 fn most(written: &document::GuardMost) -> GuardMost {
@@ -146,13 +167,12 @@ fn most(written: &document::GuardMost) -> GuardMost {
     }
 }
 
-fn matching(
-    expression: &Text,
+/// The parts that a rule looks at, and how much of a body, where it is one of them.
+fn parts(
     written: &document::GuardRule,
     place: &Place,
     resolver: &mut Resolver<'_>,
-) -> Option<GuardCondition> {
-    let expression = regular_expression(expression, &expression.value, resolver);
+) -> Option<(Vec<GuardPart>, Option<u64>)> {
     let parts = match &written.parts {
         Some(parts) => each(&parts.value, &parts.place, part, resolver),
         None => {
@@ -163,7 +183,7 @@ fn matching(
         }
     }?;
     let body = parts.contains(&GuardPart::Body).then_some(written.body_limit.0);
-    Some(GuardCondition::Matching { expression: expression?, parts, body })
+    Some((parts, body))
 }
 
 /// Every member of a list that must have one; `None` once a problem was noted.
@@ -174,7 +194,7 @@ fn each<T>(
     resolver: &mut Resolver<'_>,
 ) -> Option<Vec<T>> {
     if list.is_empty() {
-        resolver.problem(place, "an empty list finds everything or nothing");
+        resolver.problem(place, EMPTY);
         return None;
     }
     let read = list.iter().map(|text| match one(&text.value) {
@@ -246,7 +266,7 @@ fn networks(
         }
     }
     if list.is_empty() {
-        resolver.problem(place, "an empty list finds everything or nothing");
+        resolver.problem(place, EMPTY);
         whole = false;
     }
     whole.then(|| all.into_iter().collect())

@@ -2,7 +2,7 @@
 //! the guard.
 
 use portcullis_config::{
-    AllowedHeaders, AllowedOrigins, Change, Coding, Compression, Country, GuardCondition,
+    AllowedHeaders, AllowedOrigins, Attack, Change, Coding, Compression, Country, GuardCondition,
     GuardMode, GuardMost, GuardPart, Listed, MediaRange, StatusMatch, Template,
 };
 
@@ -115,7 +115,7 @@ fn guards_are_as_written() {
     }
     assert!(matches!(embargo.condition, GuardCondition::Countries(Listed::Deny, ..)));
     let rules = &other.guard.as_ref().unwrap().rules[..];
-    let [office, methods, types, most, matching] = rules else { panic!("five rules") };
+    let [office, methods, types, most, matching, attacks] = rules else { panic!("six rules") };
     assert!(matches!(office.condition, GuardCondition::Addresses(Listed::Allow, _)));
     assert!(
         matches!(&methods.condition, GuardCondition::Methods(methods) if methods[..] == ["GET"])
@@ -142,4 +142,10 @@ fn guards_are_as_written() {
         GuardPart::Body,
     ];
     assert_eq!((expression.as_str(), &parts[..], *body), ("a+", &expected[..], Some(1024)));
+    let GuardCondition::Attacks { kinds, parts, body } = &attacks.condition else {
+        panic!("attacks")
+    };
+    assert_eq!(kinds, &[Attack::SqlInjection, Attack::CrossSiteScripting]);
+    let expected = [GuardPart::Query, GuardPart::Body];
+    assert_eq!((&parts[..], *body), (&expected[..], Some(64 * 1024)));
 }

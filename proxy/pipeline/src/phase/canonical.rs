@@ -110,9 +110,9 @@ pub(crate) fn decode(text: &str) -> Option<String> {
 }
 
 /// Decodes percent-encodings; what is none stays as it is.
-pub(crate) fn decode_bytes(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
+pub(crate) fn decode_bytes(text: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut rest = text.as_ref();
+    let mut bytes = Vec::with_capacity(rest.len());
     while let Some((&first, tail)) = rest.split_first() {
         let (byte, after) = match triplet(tail) {
             Some((byte, after)) if first == b'%' => (byte, after),

@@ -1,6 +1,6 @@
 //! Looks at a request by the rules of its API, before anybody is asked who the caller is.
 
-use portcullis_config::{GuardCondition, GuardMode, GuardRule};
+use portcullis_config::{GuardMode, GuardRule};
 
 use crate::guard::{GuardView, find};
 use crate::incoming::Incoming;
@@ -54,11 +54,9 @@ async fn hold_for<I: Incoming>(
     route_limit: u64,
     incoming: &mut I,
 ) -> Result<(), Rejection> {
-    let GuardCondition::Matching { body: Some(limit), .. } = &rule.condition else {
-        return Ok(());
-    };
+    let Some(limit) = rule.condition.body_limit() else { return Ok(()) };
     match rule.mode {
-        GuardMode::Block => hold_whole((*limit).min(route_limit), incoming).await,
-        GuardMode::Count => Ok(incoming.fill((*limit).min(route_limit)).await?),
+        GuardMode::Block => hold_whole(limit.min(route_limit), incoming).await,
+        GuardMode::Count => Ok(incoming.fill(limit.min(route_limit)).await?),
     }
 }
