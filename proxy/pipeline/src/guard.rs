@@ -162,13 +162,13 @@ fn any_text(part: &GuardPart, view: GuardView<'_>, wanted: &mut dyn FnMut(&[u8])
         }
         GuardPart::Query => {
             let query = view.head.uri.query().unwrap_or_default();
-            wanted(query.as_bytes()) || wanted(&decode_bytes(&query.replace('+', " ")))
+            wanted(query.as_bytes()) || wanted(&decode_bytes(query.replace('+', " ")))
         }
         GuardPart::Parameter(name) => {
             let query = view.head.uri.query().unwrap_or_default();
             query.split('&').any(|written| {
                 let (found, value) = written.split_once('=').unwrap_or((written, ""));
-                let plain = |text: &str| decode_bytes(&text.replace('+', " "));
+                let plain = |text: &str| decode_bytes(text.replace('+', " "));
                 plain(found) == name.as_bytes()
                     && (wanted(value.as_bytes()) || wanted(&plain(value)))
             })

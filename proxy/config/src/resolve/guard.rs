@@ -73,7 +73,8 @@ fn rule(
         WrittenMode::Count => GuardMode::Count,
     };
     let looks = written.deny_matching.is_some() || written.deny_attacks.is_some();
-    if let (Some(parts), false) = (&written.parts, looks) {
+    // A condition that could not be read may have been one that looks at them.
+    if let (Some(parts), false, true) = (&written.parts, looks, written.whole) {
         let message = "only `deny_matching` and `deny_attacks` look at parts";
         resolver.problem(&parts.place, message);
     }
