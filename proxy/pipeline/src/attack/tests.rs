@@ -15,6 +15,7 @@ const SQL: &[&str] = &[
     "' or 1=1#",
     "1 or 1=1",
     "admin'--",
+    "a'||'b",
     "admin'/*",
     "1 UNION SELECT null, null",
     "1' UNION ALL SELECT username, password FROM users--",
@@ -97,7 +98,7 @@ const INNOCENT: &[&str] = &[
 ];
 
 /// Attacks that fingerprints do not tell from innocent values; `docs/guard.md` says so.
-const MISSED: &[&str] = &["admin' #", "a'||'b", "1;shutdown"];
+const MISSED: &[&str] = &["admin' #", "1;shutdown"];
 
 #[test]
 fn well_known_attacks_are_found() {
