@@ -27,8 +27,7 @@ pub(crate) use compression::{Coding, Compression};
 pub(crate) use cors::Cors;
 pub(crate) use guard::{Attack, Guard, GuardMode, GuardMost, GuardRule, Networks};
 pub(crate) use limit::{
-    Concurrencies, FailedAuthorizations, LimitFields, Password, SharedLimits, Throttle, Throttles,
-    WhenAway,
+    Concurrencies, FailedAuthorizations, LimitFields, Password, SharedLimits, Throttles, WhenAway,
 };
 pub(crate) use mapping::{RequestMapping, ResponseMapping, ResponseValue};
 pub(crate) use plan::{Plan, PlanRoute, PlanThrottle, Quota, QuotaPeriod, UsagePlan};

@@ -35,7 +35,9 @@ pub use meter::{Counted, Meter, PerPeriod, Quota, QuotaStanding};
 pub use period::{Day, DayProblem, Period};
 pub use policy::{Keyed, Policy, Spec, Standing};
 pub use rate::{Rate, RateProblem};
-pub use share::{Ask, CommonBucket, Grant, Lease, LeaseTerms, Leased, Sharing, SharingProblem};
+pub use share::{
+    Ask, CommonBucket, Grant, Lease, LeaseTerms, Leased, QuotaSharing, Sharing, SharingProblem,
+};
 pub use window::{Cycle, FixedWindow, SlidingWindow, WindowProblem};
 
 /// A moment, as the caller's clocks tell it.

@@ -52,6 +52,8 @@ pub struct Taken {
     pub permits: Vec<Permit>,
     /// What else was taken, and stays taken unless it is given back.
     pub receipts: Vec<Receipt>,
+    /// The indices of charges that were taken in common, of leases; none by a [`Limiter`].
+    pub leased: Vec<usize>,
 }
 
 /// Some limit had not enough; nothing was taken of any.
@@ -146,7 +148,7 @@ impl Limiter {
                 }
             }
         }
-        Ok(Taken { standings, permits, receipts })
+        Ok(Taken { standings, permits, receipts, leased: Vec::new() })
     }
 
     /// Puts back what was taken, as far as it has not come back by itself.

@@ -148,6 +148,13 @@ impl Meter {
         }
     }
 
+    /// Requests that count in the period that a day is in; fewer than none, where more were
+    /// forgiven than made.
+    pub fn used(&self, period: Period, today: Day) -> i64 {
+        let now = Counted::of_word(self.periods.get(period).load(Ordering::Relaxed));
+        now.plus(period.first(today), 0).requests
+    }
+
     /// Counts a request, where its quota has room. A clock that goes back opens no quota
     /// anew: the request counts where the last ones did.
     ///

@@ -2,7 +2,7 @@
 //! a gateway takes out of it ahead.
 
 use crate::bucket::TokenBucket;
-use crate::{BucketProblem, Now, Rate, RateProblem};
+use crate::{BucketProblem, Now, Quota, Rate, RateProblem};
 
 /// The largest number that the place in common counts to without rounding: its numbers are
 /// doubles.
@@ -34,6 +34,15 @@ pub struct Sharing {
     pub terms: LeaseTerms,
     /// What each gateway counts by itself while there is no place in common.
     pub share: TokenBucket,
+}
+
+/// How a quota is shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaSharing {
+    /// How many gateways share it.
+    pub gateways: u64,
+    /// How leases are taken of it.
+    pub terms: LeaseTerms,
 }
 
 /// How much a gateway takes ahead.
@@ -82,6 +91,24 @@ impl Sharing {
     }
 }
 
+impl QuotaSharing {
+    /// Leases of a quota have at most this part of it, all gateways together: it is lost with
+    /// gateways that are killed.
+    const PART: u64 = 100;
+
+    /// Shares a quota among gateways with leases of this life.
+    pub fn new(quota: Quota, gateways: u64, life_ns: u64) -> Self {
+        let gateways = gateways.max(1);
+        let most = (quota.limit() / Self::PART / gateways).max(1);
+        Self { gateways, terms: LeaseTerms { most, life_ns, pause_ns: life_ns / 16 } }
+    }
+
+    /// A gateway's part of so many requests, rounded up.
+    pub fn part(&self, requests: u64) -> u64 {
+        requests.div_ceil(self.gateways)
+    }
+}
+
 impl CommonBucket {
     fn of(bucket: &TokenBucket) -> Option<Self> {
         let period_us = bucket.rate().period_ns() / US;
@@ -125,9 +152,11 @@ pub struct Lease {
     /// What was not to be had.
     refused: Option<Refused>,
     /// Tokens left in the bucket when it was last heard of.
-    common: u64,
+    common: Option<u64>,
     /// What requests wait for.
     wanted: u64,
+    /// Tokens that expired before they were used.
+    expired: u64,
 }
 
 /// Tokens that were taken at the same time.
@@ -236,7 +265,7 @@ impl Lease {
 
     /// Takes in the answer to what was asked at `asked`.
     pub fn granted(&mut self, (ask, asked): (Ask, Now), grant: Grant, terms: &LeaseTerms) {
-        self.common = grant.left;
+        self.common = Some(grant.left);
         if grant.tokens > 0 {
             let (older, newer) = (self.older, self.newer);
             let until_ns = if older.left > 0 { older.until_ns } else { newer.until_ns };
@@ -255,7 +284,47 @@ impl Lease {
 
     /// Tokens that are left, here and in the bucket as it was last heard of.
     pub fn remaining(&self) -> u64 {
-        self.common.saturating_add(self.older.left).saturating_add(self.newer.left)
+        let held = self.older.left.saturating_add(self.newer.left);
+        self.common.unwrap_or(0).saturating_add(held)
+    }
+
+    /// Takes the tokens that expired before they were used, to give them back.
+    pub fn take_expired(&mut self, now: Now) -> u64 {
+        self.forget_what_expired(now);
+        std::mem::take(&mut self.expired)
+    }
+
+    /// Takes all tokens that may still be used, to give them back.
+    pub fn take_held(&mut self, now: Now) -> u64 {
+        self.forget_what_expired(now);
+        let (older, newer) = (&mut self.older.left, &mut self.newer.left);
+        std::mem::take(older) + std::mem::take(newer)
+    }
+
+    /// Lets go of all tokens: they count no more.
+    pub fn drop_all(&mut self) {
+        (self.older.left, self.newer.left, self.expired) = (0, 0, 0);
+    }
+
+    /// Whether it has tokens, to use or to give back.
+    pub fn has_any(&self) -> bool {
+        self.older.left + self.newer.left + self.expired > 0
+    }
+
+    /// Whether the bucket in common has too little for one more, as far as is known.
+    pub fn is_spent(&self, now: Now) -> bool {
+        let mut after = *self;
+        matches!(after.take(1, now), Leased::Short { .. })
+    }
+
+    /// Hears how many tokens are left in the bucket in common.
+    pub fn hear(&mut self, left: u64) {
+        self.common = Some(left);
+    }
+
+    /// Tokens left in the bucket in common when it was last heard of, if it was.
+    pub fn heard(&self) -> Option<u64> {
+        self.common
     }
 
     /// Whether nothing is known of the key any more, so that it may be forgotten.
@@ -267,7 +336,7 @@ impl Lease {
     fn forget_what_expired(&mut self, now: Now) {
         for batch in [&mut self.older, &mut self.newer] {
             if batch.until_ns <= now.ns {
-                batch.left = 0;
+                self.expired += std::mem::take(&mut batch.left);
             }
         }
     }

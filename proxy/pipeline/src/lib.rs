@@ -46,7 +46,7 @@ pub use edit::{
 };
 pub use guard::{Found, GuardView, find};
 pub use incoming::{Arrival, BodyFault, HeldBody, Incoming, Scheme, TlsFacts};
-pub use limits::{Limits, NoPlan, Subscriber, ThrottleKind, Throttled};
+pub use limits::{Limits, NoPlan, Subscriber, ThrottleKind, Throttled, Uncounted, Untaken};
 pub use phase::canonical::{CanonicalPath, PathProblem};
 pub use pipeline::{Answered, Pipeline, ResponseNeed};
 pub use plugins::{

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use portcullis_limits::{Charge, Exceeded, Quota, Receipt, Standing, Taken};
+use portcullis_config::Plan;
+use portcullis_limits::{Charge, Exceeded, Receipt, Standing, Taken};
 
 /// Counts what passes, by a clock of its own, here or wherever gateways share it.
 pub trait Limits: Send + Sync {
@@ -19,13 +20,50 @@ pub trait Limits: Send + Sync {
     fn subscriber(&self, usage_key: &str) -> Result<Self::Subscriber, NoPlan>;
 
     /// Takes every charge or none.
-    fn take(&self, charges: &[Charge<'_>]) -> impl Future<Output = Result<Taken, Exceeded>> + Send;
+    fn take(&self, charges: &[Charge<'_>]) -> impl Future<Output = Result<Taken, Untaken>> + Send;
+
+    /// Puts back everything that was taken for these charges a moment ago.
+    fn undo(&self, charges: &[Charge<'_>], taken: Taken) -> impl Future<Output = ()> + Send;
 
     /// Puts back what was taken.
     fn give_back(&self, receipts: Vec<Receipt>) -> impl Future<Output = ()> + Send;
 
     /// Whether every charge could be taken now.
     fn check(&self, charges: &[Charge<'_>]) -> impl Future<Output = Result<(), Exceeded>> + Send;
+
+    /// How the quota of a subscriber's plan stands; `None` where it has none.
+    fn standing(&self, subscriber: &Self::Subscriber, plan: &Plan) -> Option<Standing>;
+
+    /// Counts a request, where the quota of its plan has room.
+    fn count(
+        &self,
+        subscriber: &Self::Subscriber,
+        plan: &Plan,
+    ) -> impl Future<Output = Result<(), Uncounted>> + Send;
+}
+
+/// Why nothing is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Untaken {
+    /// Limits have too little.
+    Exceeded(Exceeded),
+    /// Nobody can be asked, and then nothing is to pass.
+    Unavailable,
+}
+
+/// Why a request is not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uncounted {
+    /// The quota is spent: how it stands.
+    Spent(Standing),
+    /// Nobody can be asked, and then nothing is to pass.
+    Unavailable,
+}
+
+impl From<Exceeded> for Untaken {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::Exceeded(exceeded)
+    }
 }
 
 /// Whoever the requests of a usage plan are counted for.
@@ -35,16 +73,6 @@ pub trait Subscriber: Send + Sync {
 
     /// What tells it from others that the same limits are for.
     fn account(&self) -> &str;
-
-    /// How a quota stands.
-    fn standing(&self, quota: Quota) -> Standing;
-
-    /// Counts a request, where its quota has room.
-    ///
-    /// # Errors
-    ///
-    /// Where the quota is spent: how it stands.
-    fn count(&self, quota: Option<Quota>) -> Result<(), Standing>;
 }
 
 /// Why a request has no usage plan that opens its route.

@@ -19,6 +19,8 @@ use crate::route_table::NotFound;
 
 mod aws;
 
+/// Until another try may be worth it where limits cannot be counted, in seconds.
+const LIMITS_RETRY_AFTER_S: u64 = 1;
 /// The type of problem that the draft of the `RateLimit` fields registers.
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
@@ -95,6 +97,10 @@ pub enum Rejection {
     /// More requests than a limit lets pass.
     #[error("over the limit: {}", .0.limits.join(", "))]
     Throttled(Throttled),
+    /// Limits that gateways share cannot be counted, and the configuration lets nothing pass
+    /// then.
+    #[error("shared limits cannot be counted now")]
+    LimitsUnavailable,
     /// Validators found these.
     #[error("{}", violations_text(.0))]
     Invalid(Vec<Violation>),
@@ -220,6 +226,7 @@ impl Rejection {
             Self::Denied { denial: Denial::Respond(answer), .. } => answer.status,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Body(BodyFault::NoRoom)
+            | Self::LimitsUnavailable
             | Self::AuthorizerFault { .. }
             | Self::PluginFault { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream(failure) => failure.status(),
@@ -252,6 +259,7 @@ impl Rejection {
             Self::UnsupportedMediaType(_) => "unsupported-media-type",
             Self::NoPlan(why) => why.code(),
             Self::Throttled(throttled) => throttled.kind.code(),
+            Self::LimitsUnavailable => "limits-unavailable",
             Self::Invalid(_) => "invalid-request",
             Self::Upstream(failure) => failure.code(),
         }
@@ -281,6 +289,7 @@ impl Rejection {
             | Self::PolicyExplicitDeny(_)
             | Self::InsufficientScope(_)
             | Self::UnsupportedMediaType(_)
+            | Self::LimitsUnavailable
             | Self::Invalid(_)
             | Self::Upstream(_) => None,
         };
@@ -337,6 +346,9 @@ impl Rejection {
                 headers.extend(throttled.fields.iter().cloned());
                 set(&mut problem, "type", QUOTA_EXCEEDED.into());
                 set(&mut problem, "violated-policies", json!(throttled.limits));
+            }
+            Self::LimitsUnavailable => {
+                headers.insert(RETRY_AFTER, LIMITS_RETRY_AFTER_S.into());
             }
             Self::Invalid(violations) => {
                 set(&mut problem, "violations", violations.iter().map(violation).collect())

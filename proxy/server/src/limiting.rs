@@ -3,17 +3,20 @@
 mod common;
 mod leases;
 mod link;
+mod quota;
+mod returns;
+mod scripts;
 mod subscribed;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use portcullis_config::{Gateway, Limit, WhenAway};
+use portcullis_config::{Gateway, Limit, Plan, SharedLimits, WhenAway};
 use portcullis_limits::{
     Charge, Exceeded, LimitReading, Limiter, Now, Policy, Receipt, Sharing, Short, Spec, Standing,
     Taken,
 };
-use portcullis_pipeline::{Limits, NoPlan};
+use portcullis_pipeline::{Limits, NoPlan, Uncounted, Untaken};
 use portcullis_plugin_host::PluginHost;
 use portcullis_state::{CredentialStore, Unsubscribed, now_ms};
 use redis::RedisError;
@@ -22,11 +25,11 @@ use tokio::runtime::Handle;
 
 pub(crate) use common::CommonReading;
 use common::{Answer, Common};
-use leases::Want;
+use leases::{Counting, Want};
+pub(crate) use quota::CommonUsage;
+pub use quota::CommonUsageProblem;
+pub use scripts::Forgiven;
 use subscribed::Subscribed;
-
-/// Until another try may be worth it where Redis is away, in nanoseconds.
-const AWAY_NS: u64 = 1_000_000_000;
 
 /// The limits of a configuration.
 pub(crate) struct GatewayLimits {
@@ -66,6 +69,8 @@ enum Fate {
     Taken(Standing),
     /// Its limit has too little, for so many nanoseconds.
     Short(Option<u64>),
+    /// Nobody can say, and then it is not to pass.
+    Unavailable,
 }
 
 impl GatewayLimits {
@@ -82,16 +87,17 @@ impl GatewayLimits {
         let limits = || gateway.throttles.iter().chain(plugins.limits());
         let specs: Vec<Spec> = limits().map(|limit| own_spec(limit)).collect();
         let keys = gateway.limits.throttle_keys;
+        let began = previous.map_or_else(Instant::now, |previous| previous.clock.began);
+        let clock = Clock { began };
         let common = gateway.shared_limits.as_ref().map(|settings| {
             let known = previous.and_then(|previous| previous.common.as_ref());
-            Common::new(settings, keys, known)
+            Common::new(settings, (keys, clock), known)
         });
-        let began = previous.map_or_else(Instant::now, |previous| previous.clock.began);
         Ok(Self {
             limiter: Limiter::new(&specs, keys, previous.map(|previous| &previous.limiter)),
             shared: limits().map(|limit| Shared::of(limit)).collect(),
             common: common.transpose()?,
-            clock: Clock { began },
+            clock,
             credentials,
         })
     }
@@ -101,6 +107,18 @@ impl GatewayLimits {
         if let Some(common) = &self.common {
             common.start(background).await;
         }
+    }
+
+    /// Gives back what was taken ahead of shared limits: nothing more is asked for.
+    pub(crate) async fn stop(&self) {
+        if let Some(common) = &self.common {
+            common.stop().await;
+        }
+    }
+
+    /// Where shared limits are counted.
+    pub(crate) fn shared_limits(&self) -> Option<&SharedLimits> {
+        self.common.as_ref().map(|common| common.settings())
     }
 
     /// What is held of each limit that has keys.
@@ -122,13 +140,13 @@ impl GatewayLimits {
         &self,
         common: &Arc<Common>,
         charges: &[Charge<'_>],
-    ) -> Result<Taken, Exceeded> {
+    ) -> Result<Taken, Untaken> {
         let mut outcome = Outcome(vec![None; charges.len()]);
         let mut here = self.indices(charges, |shared| shared.is_none());
         // Nothing is asked for a request that is refused anyway.
         if let Err(exceeded) = self.limiter.check(&picked(charges, &here), self.clock.now()) {
             outcome.note(&here, &exceeded);
-            return Err(self.refused(charges, outcome));
+            return Err(self.refused(charges, outcome).into());
         }
         let mut leased = Vec::new();
         let deadline = tokio::time::Instant::now() + common.timeout();
@@ -138,25 +156,42 @@ impl GatewayLimits {
             let answer = common.take(&want, (|| self.clock.now(), deadline)).await;
             match (answer, common.when_away()) {
                 (Answer::Taken(left), _) => {
-                    leased.push(want);
+                    leased.push(at);
                     outcome.set(at, Fate::Taken(shared.standing(left)));
                 }
                 (Answer::Short(wait_ns), _) => outcome.set(at, Fate::Short(Some(wait_ns))),
                 (Answer::Away, WhenAway::Local) => here.push(at),
-                (Answer::Away, WhenAway::Deny) => outcome.set(at, Fate::Short(Some(AWAY_NS))),
+                (Answer::Away, WhenAway::Deny) => outcome.set(at, Fate::Unavailable),
                 (Answer::Away, WhenAway::Allow) => {
                     outcome.set(at, Fate::Taken(shared.standing(shared.burst)));
                 }
             }
         }
-        let taken = match outcome.is_short() {
-            true => Err(self.refused(charges, outcome)),
-            false => self.take_here(charges, here, outcome),
+        let taken = if outcome.is_short() {
+            Err(self.refused(charges, outcome).into())
+        } else if outcome.is_unavailable() {
+            Err(Untaken::Unavailable)
+        } else {
+            self.take_here(charges, here, outcome).map_err(Untaken::Exceeded)
         };
-        if taken.is_err() {
-            leased.iter().for_each(|want| common.give_back(want));
+        match taken {
+            Ok(taken) => Ok(Taken { leased, ..taken }),
+            Err(untaken) => {
+                self.give_leased_back(charges, &leased);
+                Err(untaken)
+            }
         }
-        taken
+    }
+
+    /// Puts back what was taken of leases for the charges at these places.
+    fn give_leased_back(&self, charges: &[Charge<'_>], leased: &[usize]) {
+        for at in leased {
+            if let (Some((charge, shared)), Some(common)) =
+                (self.shared_at(charges, *at), &self.common)
+            {
+                common.give_back(&shared.want(charge));
+            }
+        }
     }
 
     /// Takes what is counted here, when the rest is taken.
@@ -176,7 +211,8 @@ impl GatewayLimits {
                 let receipts =
                     receipts.filter_map(|it| Some(it.renumbered(*here.get(it.charge())?)));
                 let (receipts, permits) = (receipts.collect(), taken.permits);
-                Ok(Taken { standings: outcome.standings(), permits, receipts })
+                let standings = outcome.standings();
+                Ok(Taken { standings, permits, receipts, ..Taken::default() })
             }
             Err(exceeded) => {
                 outcome.note(&here, &exceeded);
@@ -228,20 +264,25 @@ impl Limits for GatewayLimits {
         let credentials = self.credentials.as_ref().ok_or(NoPlan::UnknownKey)?;
         let time_ms = now_ms();
         match credentials.subscriber(usage_key, time_ms) {
-            Ok(subscriber) => Ok(Subscribed { subscriber, time_ms }),
+            Ok(subscriber) => Ok(Subscribed::new(subscriber, time_ms)),
             Err(Unsubscribed::UnknownKey) => Err(NoPlan::UnknownKey),
             Err(Unsubscribed::NoPlan) => Err(NoPlan::NoPlan),
         }
     }
 
-    async fn take(&self, charges: &[Charge<'_>]) -> Result<Taken, Exceeded> {
+    async fn take(&self, charges: &[Charge<'_>]) -> Result<Taken, Untaken> {
         match &self.common {
             Some(common) if charges.iter().any(|charge| self.sharing(charge).is_some()) => {
                 // Boxed: few requests have it, and the future of each would hold it.
                 Box::pin(self.take_shared(common, charges)).await
             }
-            _ => self.limiter.take(charges, self.clock.now()),
+            _ => Ok(self.limiter.take(charges, self.clock.now())?),
         }
+    }
+
+    async fn undo(&self, charges: &[Charge<'_>], taken: Taken) {
+        self.limiter.give_back(&taken.receipts, self.clock.now());
+        self.give_leased_back(charges, &taken.leased);
     }
 
     /// What was taken here; what was taken in common comes back by itself.
@@ -252,6 +293,25 @@ impl Limits for GatewayLimits {
     /// Of limits that are counted here; shared ones are only ever taken of.
     async fn check(&self, charges: &[Charge<'_>]) -> Result<(), Exceeded> {
         self.limiter.check(charges, self.clock.now())
+    }
+
+    fn standing(&self, subscriber: &Subscribed, plan: &Plan) -> Option<Standing> {
+        let quota = plan.quota?;
+        Some(match self.common_quota(plan) {
+            None => subscriber.standing(quota),
+            Some((common, sharing)) => {
+                self.standing_in_common(subscriber, common, (quota, sharing))
+            }
+        })
+    }
+
+    async fn count(&self, subscriber: &Subscribed, plan: &Plan) -> Result<(), Uncounted> {
+        match (plan.quota, self.common_quota(plan)) {
+            (Some(quota), Some((common, sharing))) => {
+                Box::pin(self.count_in_common(subscriber, common, (quota, sharing))).await
+            }
+            (quota, _) => subscriber.count(quota).map_err(Uncounted::Spent),
+        }
     }
 }
 
@@ -278,11 +338,9 @@ impl Shared {
     fn want(&self, charge: &Charge<'_>) -> Want {
         let mut digest = self.digest.clone();
         digest.update(charge.key);
-        let mut id = [0; 16];
-        for (to, from) in id.iter_mut().zip(digest.finish().as_ref()) {
-            *to = *from;
-        }
-        Want { id, sharing: self.sharing, cost: charge.cost }
+        let Sharing { common, terms, .. } = self.sharing;
+        let counting = Counting::Bucket(common);
+        Want { id: scripts::shortened(digest), counting, terms, cost: charge.cost }
     }
 
     fn standing(&self, remaining: u64) -> Standing {
@@ -328,6 +386,10 @@ impl Outcome {
         self.0.iter().any(|fate| matches!(fate, Some(Fate::Short(_))))
     }
 
+    fn is_unavailable(&self) -> bool {
+        self.0.iter().any(|fate| matches!(fate, Some(Fate::Unavailable)))
+    }
+
     fn short(&self) -> Vec<Short> {
         let short = self.0.iter().enumerate().filter_map(|(charge, fate)| match fate {
             Some(Fate::Short(wait_ns)) => Some(Short { charge, wait_ns: *wait_ns }),
@@ -340,7 +402,7 @@ impl Outcome {
         let standing = |fate: &Option<Fate>| match fate {
             Some(Fate::Taken(standing)) => *standing,
             Some(Fate::Short(wait_ns)) => Standing { remaining: 0, wait_ns: *wait_ns },
-            None => Standing { remaining: 0, wait_ns: None },
+            Some(Fate::Unavailable) | None => Standing { remaining: 0, wait_ns: None },
         };
         self.0.iter().map(standing).collect()
     }

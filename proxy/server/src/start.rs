@@ -130,6 +130,9 @@ pub fn run(file: &Path, fallback: &Fallback) -> Result<(), StartError> {
     // A watcher that is gone has stopped already.
     let _gone = wake.send(Wake::Stop);
     serving.runtime.shutdown_timeout(Duration::from_millis(100));
+    // Nobody asks any more: what was taken ahead goes back.
+    let running = shared.current.load();
+    background.block_on(running.pipeline.limits().stop());
     background.shutdown_timeout(Duration::from_millis(100));
     if let Some(credentials) = &shared.credentials {
         credentials.write_usage();

@@ -21,7 +21,7 @@ use crate::vault::{AtFirstUse, Vault};
 pub use credentials::{Issued, NewCredential, Session};
 pub(crate) use credentials::{KEY_BYTES, imported, kind_at};
 pub use import::{Effect, Existing, Import, Imported};
-pub use usage::DayUsage;
+pub use usage::{DayUsage, check_forgiven};
 pub(crate) use usage::{next_revision, written};
 
 /// The file of the database, in the state directory.

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use portcullis_limits::{Counted, Day, Meter, PerPeriod, Quota, QuotaStanding};
+use portcullis_limits::{Counted, Day, Meter, PerPeriod, Period, Quota, QuotaStanding};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::database::{next_revision, written};
@@ -53,6 +53,12 @@ impl Subscriber {
     /// How a quota stands at this time.
     pub fn standing(&self, quota: Quota, time_ms: u64) -> QuotaStanding {
         self.meter.standing(quota, Day::at(time_ms))
+    }
+
+    /// Requests that count in a period at this time; fewer than none, where more were
+    /// forgiven than made.
+    pub fn used(&self, period: Period, time_ms: u64) -> i64 {
+        self.meter.used(period, Day::at(time_ms))
     }
 
     /// Counts a request, where its quota has room.

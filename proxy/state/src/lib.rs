@@ -29,6 +29,7 @@ use std::time::Duration;
 
 pub use database::{
     Database, DayUsage, Effect, Existing, Import, Imported, Issued, NewCredential, Page, Session,
+    check_forgiven,
 };
 pub use error::StateError;
 pub use generate::Generated;

@@ -35,6 +35,8 @@ table! {
         rate: Written<Rate>,
         /// How many at once after a pause. The rate's own number where absent.
         burst: Option<Written<Number<1, 1_000_000_000>>>,
+        /// Whether it is one limit of all gateways, counted where `[shared_limits]` says.
+        shared: Option<Written<bool>>,
     }
 }
 
@@ -46,6 +48,8 @@ table! {
         limit: Number<1, 4_000_000_000>,
         /// In which period. Weeks begin on Monday.
         per: QuotaPeriod,
+        /// Whether it is one quota of all gateways, counted where `[shared_limits]` says.
+        shared: Option<Written<bool>>,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_limits::Quota;
+use portcullis_limits::{Quota, QuotaSharing};
 
 use super::Limit;
 
@@ -13,6 +13,8 @@ pub struct Plan {
     pub name: Arc<str>,
     /// How many requests may come with a key in a period; `None` for any number.
     pub quota: Option<Quota>,
+    /// How gateways share the quota; `None` where each counts for itself.
+    pub quota_sharing: Option<QuotaSharing>,
 }
 
 /// What usage plans say of a route that wants one.

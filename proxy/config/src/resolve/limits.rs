@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use portcullis_limits::{Keyed, Policy, Sharing, Spec, TokenBucket};
+use portcullis_limits::{Keyed, Policy, Quota, QuotaSharing, Sharing, Spec, TokenBucket};
 
 use super::Resolver;
 use super::mapping::Around;
@@ -161,6 +161,26 @@ impl Throttles {
         }
     }
 
+    /// How a throttle is shared, where it is.
+    pub(super) fn sharing(
+        &self,
+        shared: Option<&Written<bool>>,
+        policy: Policy,
+        resolver: &mut Resolver<'_>,
+    ) -> Option<Sharing> {
+        shared_limits::sharing(shared, policy, self.common, resolver)
+    }
+
+    /// How a quota is shared, where it is.
+    pub(super) fn quota_sharing(
+        &self,
+        shared: Option<&Written<bool>>,
+        quota: Quota,
+        resolver: &mut Resolver<'_>,
+    ) -> Option<QuotaSharing> {
+        shared_limits::quota_sharing(shared, quota, self.common, resolver)
+    }
+
     /// Every limit, by index.
     pub(super) fn finish(self) -> Vec<Arc<Limit>> {
         self.all
@@ -174,7 +194,7 @@ impl Throttles {
             if let (Some(policy), Some(per)) = (policy, resolved(per)) {
                 let name =
                     name(level.word, (written.name.as_ref(), per.as_ref()), &found, resolver);
-                let sharing = shared_limits::sharing(written, policy, self.common, resolver);
+                let sharing = self.sharing(written.shared.as_ref(), policy, resolver);
                 found.push(self.add(&level.scope, (name, policy), (per, sharing)));
             }
         }

@@ -24,8 +24,7 @@ pub(super) fn plans(
     let mut plans = Vec::new();
     for entry in &document.plans.entries {
         let Some(written) = &entry.value else { continue };
-        let quota = written.quota.as_ref().map(quota);
-        let plan = Arc::new(Plan { name: entry.name.as_str().into(), quota });
+        let plan = Arc::new(plan(&entry.name, written, throttles, resolver));
         let limits = PlanLimits::of(entry, written, throttles, resolver);
         check_routes(written.routes.as_ref(), apis, resolver);
         for api in apis.iter_mut() {
@@ -37,6 +36,18 @@ pub(super) fn plans(
         plans.push(plan);
     }
     plans
+}
+
+fn plan(
+    name: &str,
+    written: &document::Plan,
+    throttles: &Throttles,
+    resolver: &mut Resolver<'_>,
+) -> Plan {
+    let quota = written.quota.as_ref().map(|written| (quota(written), written.shared.as_ref()));
+    let quota_sharing =
+        quota.and_then(|(quota, shared)| throttles.quota_sharing(shared, quota, resolver));
+    Plan { name: name.into(), quota: quota.map(|(quota, _)| quota), quota_sharing }
 }
 
 fn quota(written: &document::Quota) -> Quota {
@@ -65,7 +76,8 @@ impl PlanLimits {
         let (plan, scope) = (&entry.name, format!("plans.{}", entry.name));
         let mut limit = |scope: String, name: String, written: &document::PlanThrottle| {
             let policy = limits::bucket(&written.rate, written.burst.as_ref(), resolver)?;
-            Some(throttles.add(&scope, (name, policy), (Some(LimitKey::Account), None)))
+            let sharing = throttles.sharing(written.shared.as_ref(), policy, resolver);
+            Some(throttles.add(&scope, (name, policy), (Some(LimitKey::Account), sharing)))
         };
         let own = written.throttle.as_ref();
         let own = own.and_then(|own| limit(scope.clone(), format!("plan-{plan}"), own));

@@ -1,6 +1,6 @@
 //! `[shared_limits]`, and `shared` of limits.
 
-use portcullis_limits::{Policy, Sharing};
+use portcullis_limits::{Policy, Quota, QuotaSharing, Sharing};
 
 use super::{Resolver, files};
 use crate::document::{self, Document};
@@ -166,18 +166,12 @@ fn host_and_port(authority: &str) -> Result<(String, u16), UrlProblem> {
 
 /// How a throttle is shared; `None` where each gateway counts for itself.
 pub(super) fn sharing(
-    written: &document::Throttle,
+    shared: Option<&Written<bool>>,
     policy: Policy,
     common: Option<Common>,
     resolver: &mut Resolver<'_>,
 ) -> Option<Sharing> {
-    let shared = written.shared.as_ref().filter(|shared| shared.value)?;
-    let Some(common) = common else {
-        let message = "nothing says where this limit is shared";
-        let help = "add `[shared_limits]` with the `redis` that counts it";
-        resolver.problem_with_help(&shared.place, message, help);
-        return None;
-    };
+    let (shared, common) = wanted(shared, common, resolver)?;
     let bucket = match policy {
         Policy::Bucket(bucket) => bucket,
         // `check_not_shared` says so.
@@ -191,6 +185,32 @@ pub(super) fn sharing(
             None
         }
     }
+}
+
+/// How a quota is shared; `None` where each gateway counts for itself.
+pub(super) fn quota_sharing(
+    shared: Option<&Written<bool>>,
+    quota: Quota,
+    common: Option<Common>,
+    resolver: &mut Resolver<'_>,
+) -> Option<QuotaSharing> {
+    let (_, common) = wanted(shared, common, resolver)?;
+    Some(QuotaSharing::new(quota, common.gateways, common.lease_ns))
+}
+
+/// What is to be shared, and how; `None` where it is not, or nothing says where.
+fn wanted<'w>(
+    shared: Option<&'w Written<bool>>,
+    common: Option<Common>,
+    resolver: &mut Resolver<'_>,
+) -> Option<(&'w Written<bool>, Common)> {
+    let shared = shared.filter(|shared| shared.value)?;
+    if common.is_none() {
+        let message = "nothing says where this limit is shared";
+        let help = "add `[shared_limits]` with the `redis` that counts it";
+        resolver.problem_with_help(&shared.place, message, help);
+    }
+    Some((shared, common?))
 }
 
 /// Notes that a concurrency limit cannot be shared.

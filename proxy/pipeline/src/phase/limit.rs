@@ -15,7 +15,7 @@ use portcullis_config::{Limit, LimitFields};
 use portcullis_limits::{Charge, Exceeded, Receipt, Standing};
 
 use crate::incoming::Incoming;
-use crate::limits::{Limits, ThrottleKind, Throttled};
+use crate::limits::{Limits, ThrottleKind, Throttled, Untaken};
 use crate::phase::authorize::Authorized;
 use crate::phase::limit::key::Keys;
 use crate::phase::limit::plan::subscription;
@@ -59,7 +59,7 @@ pub(crate) async fn limit<I: Incoming>(
         return Ok(Limited { authorized });
     }
     if let Some(subscription) = &subscription {
-        subscription.check(route, record)?;
+        subscription.check(limits, route, record)?;
     }
     let said = limiters::ask(&authorized, plugins, (incoming, record)).await?;
     let all = said.before(ladder);
@@ -68,19 +68,21 @@ pub(crate) async fn limit<I: Incoming>(
     let keys = Keys::of(ladder, (View::of(&parts), account), route.ipv6_prefix);
     let own = charges((ladder, route.cost), &keys);
     let charges: Vec<Charge<'_>> = said.charges().chain(own).collect();
-    let taken = limits.take(&charges).await;
-    let taken = taken.map_err(|exceeded| refusal((&all, route.fields), &exceeded, record))?;
+    let taken = limits.take(&charges).await.map_err(|untaken| match untaken {
+        Untaken::Exceeded(exceeded) => refusal((&all, route.fields), &exceeded, record),
+        Untaken::Unavailable => Rejection::LimitsUnavailable,
+    })?;
     if let Some(subscription) = &subscription
-        && let Err(spent) = subscription.count(route, record)
+        && let Err(refused) = subscription.count(limits, route, record).await
     {
-        limits.give_back(taken.receipts).await;
-        return Err(spent);
+        limits.undo(&charges, taken).await;
+        return Err(refused);
     }
     record.permits.extend(taken.permits);
     let returns = |receipt: &Receipt| said.gives_back(receipt.charge());
     record.taken.extend(taken.receipts.into_iter().filter(returns));
     if route.fields == LimitFields::Always {
-        let quota = subscription.as_ref().and_then(|own| own.told());
+        let quota = subscription.as_ref().and_then(|own| own.told(limits));
         let told = fields::fields(&all, &taken.standings, quota);
         authorized.add_response_headers(told);
     }

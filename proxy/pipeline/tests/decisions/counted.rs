@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use portcullis_config::Plan;
 use portcullis_limits::{
     Charge, Day, Exceeded, Limiter, Meter, Now, Quota, Receipt, Spec, Standing, Taken,
 };
-use portcullis_pipeline::{Limits, NoPlan, Pipeline, Subscriber};
+use portcullis_pipeline::{Limits, NoPlan, Pipeline, Subscriber, Uncounted, Untaken};
 
 use crate::scripted::Scripted;
 
@@ -67,15 +68,12 @@ impl Subscriber for Key {
     fn account(&self) -> &str {
         self.account
     }
+}
 
+impl Key {
     fn standing(&self, quota: Quota) -> Standing {
         let standing = self.meter.standing(quota, Day::at(0));
         Standing { remaining: standing.remaining, wait_ns: Some(standing.until_ms * 1_000_000) }
-    }
-
-    fn count(&self, quota: Option<Quota>) -> Result<(), Standing> {
-        let counted = self.meter.count(quota, Day::at(0));
-        counted.map_err(|_| self.standing(quota.expect("only quotas are spent")))
     }
 }
 
@@ -90,8 +88,12 @@ impl Limits for Counted {
         }
     }
 
-    async fn take(&self, charges: &[Charge<'_>]) -> Result<Taken, Exceeded> {
-        self.limiter.take(charges, self.now())
+    async fn take(&self, charges: &[Charge<'_>]) -> Result<Taken, Untaken> {
+        Ok(self.limiter.take(charges, self.now())?)
+    }
+
+    async fn undo(&self, _: &[Charge<'_>], taken: Taken) {
+        self.limiter.give_back(&taken.receipts, self.now());
     }
 
     async fn give_back(&self, receipts: Vec<Receipt>) {
@@ -100,5 +102,15 @@ impl Limits for Counted {
 
     async fn check(&self, charges: &[Charge<'_>]) -> Result<(), Exceeded> {
         self.limiter.check(charges, self.now())
+    }
+
+    fn standing(&self, key: &Key, plan: &Plan) -> Option<Standing> {
+        plan.quota.map(|quota| key.standing(quota))
+    }
+
+    async fn count(&self, key: &Key, plan: &Plan) -> Result<(), Uncounted> {
+        let counted = key.meter.count(plan.quota, Day::at(0));
+        let standing = |_| key.standing(plan.quota.expect("only quotas are spent"));
+        counted.map_err(standing).map_err(Uncounted::Spent)
     }
 }

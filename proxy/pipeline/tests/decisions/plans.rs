@@ -24,7 +24,7 @@ fn limit(index: usize, name: &str, per: Option<LimitKey>, burst: u64) -> Arc<Lim
 
 fn plan(name: &str, quota: Option<u64>) -> Arc<Plan> {
     let quota = quota.map(|limit| Quota::new(limit, Period::Month));
-    Arc::new(Plan { name: name.into(), quota })
+    Arc::new(Plan { name: name.into(), quota, quota_sharing: None })
 }
 
 /// A route that plan `gold` opens, with three a month, two at once for each account, and

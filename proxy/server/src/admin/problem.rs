@@ -5,6 +5,8 @@ use http::{HeaderValue, StatusCode, header};
 use portcullis_state::StateError;
 use serde_json::json;
 
+use crate::usage::CommonUsageProblem;
+
 /// Why a request of an operator is refused. No message holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Problem {
@@ -44,6 +46,9 @@ pub(crate) enum Problem {
     /// The state says no.
     #[error(transparent)]
     State(#[from] StateError),
+    /// What gateways share cannot be asked.
+    #[error(transparent)]
+    Common(#[from] CommonUsageProblem),
     /// Work was given up.
     #[error("this could not be done; the log has more")]
     Broken,
@@ -70,6 +75,7 @@ impl Problem {
             Self::State(StateError::File(_)) => "bad-file",
             Self::State(StateError::Busy { .. }) => "state-busy",
             Self::State(_) => "state-unusable",
+            Self::Common(_) => "shared-limits-away",
             Self::Broken => "internal",
         }
     }
@@ -89,7 +95,9 @@ impl Problem {
             Self::State(StateError::Invalid(_) | StateError::File(_)) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Self::State(StateError::Busy { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Common(_) | Self::State(StateError::Busy { .. }) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::State(_) | Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

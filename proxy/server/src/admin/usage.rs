@@ -5,15 +5,16 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use portcullis_config::SharedLimits;
 use portcullis_limits::Day;
-use portcullis_state::{Credential, Kind};
+use portcullis_state::{Credential, Kind, check_forgiven};
 use serde::Deserialize;
 
 use super::input::{Document, Parameters, Segments};
 use super::problem::Problem;
 use super::store::Store;
 use crate::shared::Shared;
-use crate::usage::{self, Usage};
+use crate::usage::{self, Forgiven, OwnUsage, Usage};
 
 /// What the routes work with.
 #[derive(Clone)]
@@ -82,6 +83,7 @@ async fn reset(
     State(plans): State<Plans>,
     Segments(id): Segments<String>,
 ) -> Result<Json<Usage>, Problem> {
+    plans.forgive_in_common(&id, Forgiven::All).await?;
     let known = plans.shared.current.load().plans.clone();
     let store = &plans.store;
     let done = store.change_usage("usage reset", id.clone(), move |database, id| {
@@ -96,6 +98,8 @@ async fn extend(
     Segments(id): Segments<String>,
     Document(Extension { requests }): Document<Extension>,
 ) -> Result<Json<Usage>, Problem> {
+    check_forgiven(requests)?;
+    plans.forgive_in_common(&id, Forgiven::Some(requests)).await?;
     let store = &plans.store;
     let done = store.change_usage("usage extended", id.clone(), move |database, id| {
         usage::extend(database, id, requests)
@@ -123,8 +127,26 @@ impl Plans {
         id: String,
         days: (Option<Day>, Option<Day>),
     ) -> Result<Json<Usage>, Problem> {
+        let own = self.own_usage(id, days).await?;
+        Ok(Json(own.with_others(self.shared_limits().as_ref()).await?))
+    }
+
+    async fn forgive_in_common(&self, id: &str, forgiven: Forgiven) -> Result<(), Problem> {
+        let own = self.own_usage(id.to_owned(), (None, None)).await?;
+        Ok(own.forgive_in_common(self.shared_limits().as_ref(), forgiven).await?)
+    }
+
+    async fn own_usage(
+        &self,
+        id: String,
+        days: (Option<Day>, Option<Day>),
+    ) -> Result<OwnUsage, Problem> {
         let known = self.shared.current.load().plans.clone();
-        let read = self.store.read_usage(move |database| Usage::read(database, &known, &id, days));
-        read.await.map(Json)
+        let read = move |database: &_| OwnUsage::read(database, &known, &id, days);
+        self.store.read_usage(read).await
+    }
+
+    fn shared_limits(&self) -> Option<SharedLimits> {
+        self.shared.current.load().pipeline.limits().shared_limits().cloned()
     }
 }

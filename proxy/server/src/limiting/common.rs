@@ -14,20 +14,28 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use portcullis_config::{SharedLimits, WhenAway};
-use portcullis_limits::{Ask, Now};
+use portcullis_limits::{Ask, Grant, Now};
+use portcullis_state::now_ms;
 use redis::RedisError;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::leases::{Flight, Found, KeyId, Leases, Want};
+use super::Clock;
+use super::leases::{Counting, Flight, Found, Leases, Want};
 use super::link::{self, Connection, Link};
+use super::returns::Returns;
+use super::scripts::{self, Told};
 
 /// What a gateway has of the limits that it shares.
 pub(crate) struct Common {
     settings: SharedLimits,
     keys: usize,
     link: Arc<Link>,
-    leases: Leases,
+    /// Of throttles.
+    leases: Arc<Leases>,
+    /// Of quotas.
+    quotas: Arc<Leases>,
+    returns: Arc<Returns>,
     counts: Counts,
     /// Where flights are made; set once the process has it.
     background: OnceLock<Handle>,
@@ -77,31 +85,48 @@ impl Common {
     /// Where the authorities to trust cannot be.
     pub(super) fn new(
         settings: &SharedLimits,
-        keys: usize,
+        (keys, clock): (usize, Clock),
         previous: Option<&Arc<Self>>,
     ) -> Result<Arc<Self>, RedisError> {
         let same = |other: &&Arc<Self>| other.settings == *settings && other.keys == keys;
         if let Some(previous) = previous.filter(same) {
             return Ok(Arc::clone(previous));
         }
+        let link = Arc::new(Link::new(settings)?);
+        let (leases, quotas) = (Arc::new(Leases::new(keys)), Arc::new(Leases::new(keys)));
+        let returns = Returns::new(Arc::clone(&link), [&leases, &quotas], clock);
         Ok(Arc::new(Self {
             settings: settings.clone(),
             keys,
-            link: Arc::new(Link::new(settings)?),
-            leases: Leases::new(keys),
+            link,
+            leases,
+            quotas,
+            returns: Arc::new(returns),
             counts: Counts::default(),
             background: OnceLock::new(),
         }))
     }
 
     /// Opens the link, if it can be at once, and keeps it open from then on.
-    pub(super) async fn start(&self, background: &Handle) {
+    pub(super) async fn start(self: &Arc<Self>, background: &Handle) {
         if self.background.set(background.clone()).is_err() {
             return;
         }
         // Why it is not open is logged, and it is tried again.
         let _opened = self.link.renew().await;
         background.spawn(link::keep(Arc::downgrade(&self.link)));
+        let common = Arc::downgrade(self);
+        background.spawn(super::returns::keep(move || Some(common.upgrade()?.returns.clone())));
+    }
+
+    /// Gives back all that was taken ahead, within the time that there is.
+    pub(super) async fn stop(&self) {
+        self.returns.all().await;
+    }
+
+    /// Where everything is counted, and how.
+    pub(super) fn settings(&self) -> &SharedLimits {
+        &self.settings
     }
 
     /// The longest that a request waits.
@@ -126,10 +151,10 @@ impl Common {
         let mut counted_by = &self.counts.from_lease;
         let answer = loop {
             let Some(connection) = self.link.connection() else {
-                let left = self.leases.spend(want, now());
+                let left = self.leases_of(want).spend(want, now());
                 break left.map_or(Answer::Away, Answer::Taken);
             };
-            let (found, flight) = self.leases.take(want, now());
+            let (found, flight) = self.leases_of(want).take(want, now());
             if let Some(flight) = flight {
                 self.send(flight, connection.clone(), want);
             }
@@ -159,7 +184,24 @@ impl Common {
 
     /// How much is left, if something is known of it.
     pub(super) fn remaining(&self, want: &Want) -> Option<u64> {
-        self.leases.remaining(&want.id)
+        self.leases_of(want).remaining(&want.id)
+    }
+
+    /// Whether too little is left, as far as is known.
+    pub(super) fn is_spent(&self, want: &Want, now: Now) -> bool {
+        self.leases_of(want).is_spent(&want.id, now)
+    }
+
+    /// The leases of quotas.
+    pub(super) fn quotas(&self) -> &Leases {
+        &self.quotas
+    }
+
+    fn leases_of(&self, want: &Want) -> &Leases {
+        match want.counting {
+            Counting::Bucket(_) => &self.leases,
+            Counting::Quota(_) => &self.quotas,
+        }
     }
 
     /// Puts back what was taken and is not used after all.
@@ -174,7 +216,7 @@ impl Common {
         CommonReading {
             up: self.link.connection().is_some(),
             away: self.link.losses(),
-            leases: self.leases.held(),
+            leases: self.leases.held() + self.quotas.held(),
             charges: [
                 ("lease", read(&counts.from_lease)),
                 ("redis", read(&counts.waited)),
@@ -194,7 +236,7 @@ impl Common {
         let (common, want) = (Arc::clone(self), *want);
         background.spawn(async move {
             if let Some(grant) = common.ask(&connection, &want, flight.ask).await {
-                common.leases.granted(&want.id, &flight, grant);
+                common.leases_of(&want).granted(&want.id, &flight, grant);
             }
             drop(flight);
         });
@@ -209,31 +251,53 @@ impl Common {
         let ask = Ask { need: want.cost, wish: want.cost };
         let asked = self.ask(connection, want, ask);
         match tokio::time::timeout_at(deadline, asked).await {
-            Ok(Some(grant)) if grant.tokens > 0 => Answer::Taken(grant.left),
-            Ok(Some(grant)) => Answer::Short(grant.wait_ns),
+            Ok(Some((grant, _))) if grant.tokens > 0 => Answer::Taken(grant.left),
+            Ok(Some((grant, _))) => Answer::Short(grant.wait_ns),
             Ok(None) | Err(_) => Answer::Away,
         }
     }
 
+    /// Asks for tokens: what is granted, and in which epoch.
     async fn ask(
         &self,
         connection: &Arc<Connection>,
         want: &Want,
         ask: Ask,
-    ) -> Option<portcullis_limits::Grant> {
-        let name = self.name(&want.id);
-        let grant = self.link.ask(connection, &name, (&want.sharing.common, ask)).await;
-        match grant {
-            Some(grant) if grant.tokens > 0 => add(&self.counts.granted),
+    ) -> Option<(Grant, u64)> {
+        let scripts = &self.link.scripts;
+        let granted = match &want.counting {
+            Counting::Bucket(bucket) => {
+                let question = scripts.take(&want.id, (bucket, ask, 0));
+                let answer = self.link.ask(connection, &question).await;
+                answer.map(|answer| (scripts::grant(answer), 0))
+            }
+            Counting::Quota(quota) => {
+                let unix_ms = now_ms();
+                let question = scripts.quota(quota, (ask, Told::default()), unix_ms);
+                let answer = self.link.ask::<(u64, u64, u64)>(connection, &question).await;
+                answer.map(|(tokens, left, epoch)| {
+                    let wait_ns = if tokens > 0 { 0 } else { quota.ends_in_ns(unix_ms) };
+                    (Grant { tokens, left, wait_ns }, epoch)
+                })
+            }
+        };
+        match granted {
+            Some((grant, _)) if grant.tokens > 0 => add(&self.counts.granted),
             Some(_) => add(&self.counts.refused),
             None => add(&self.counts.failed),
         }
-        grant
+        granted
     }
+}
 
-    /// What a bucket is called in Redis.
-    fn name(&self, id: &KeyId) -> String {
-        format!("{}:limit:{:032x}", self.settings.prefix, u128::from_be_bytes(*id))
+/// What was taken ahead and is not used is given back, so that others have it: at a reload
+/// that counts elsewhere, too.
+impl Drop for Common {
+    fn drop(&mut self) {
+        if let Some(background) = self.background.get() {
+            let returns = Arc::clone(&self.returns);
+            background.spawn(async move { returns.all().await });
+        }
     }
 }
 

@@ -7,13 +7,15 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use portcullis_config::{Redis, SharedLimits, WhenAway};
-use portcullis_limits::{Ask, CommonBucket, Grant};
+use portcullis_limits::CommonBucket;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo,
-    RedisError, RedisResult, Script, TlsCertificates,
+    AsyncConnectionConfig, Client, ConnectionAddr, FromRedisValue, IntoConnectionInfo,
+    RedisConnectionInfo, RedisError, RedisResult, ScriptInvocation, TlsCertificates,
 };
 use tokio::sync::Notify;
+
+use super::scripts::Scripts;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -23,9 +25,6 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-
-/// Takes tokens; the one thing that Redis is asked for.
-const TAKE: &str = include_str!("take.lua");
 
 /// A bucket of ten, one a second.
 const TRIAL: CommonBucket =
@@ -38,9 +37,8 @@ pub(super) struct Link {
     /// What it is called in the log.
     shown: String,
     when_away: WhenAway,
-    take: Script,
-    /// The bucket that is tried on a new connection.
-    trial: String,
+    /// What it is asked.
+    pub(super) scripts: Scripts,
     open: ArcSwapOption<Connection>,
     /// Told when a connection is lost.
     lost: Arc<Notify>,
@@ -73,8 +71,7 @@ impl Link {
             timeouts,
             shown: format!("{}:{}", settings.redis.host, settings.redis.port),
             when_away: settings.when_away,
-            take: Script::new(TAKE),
-            trial: format!("{}:limit:trial", settings.prefix),
+            scripts: Scripts::new(&settings.prefix),
             open: ArcSwapOption::empty(),
             lost: Arc::default(),
             losses: AtomicU64::new(0),
@@ -92,36 +89,19 @@ impl Link {
         self.losses.load(Ordering::Relaxed)
     }
 
-    /// Takes tokens of the bucket under a name; `None` where Redis does not answer in time,
-    /// which closes the link.
-    pub(super) async fn ask(
+    /// Asks something; `None` where Redis does not answer in time, which closes the link.
+    pub(super) async fn ask<T: FromRedisValue>(
         &self,
         connection: &Arc<Connection>,
-        name: &str,
-        (bucket, ask): (&CommonBucket, Ask),
-    ) -> Option<Grant> {
-        match self.call(&mut connection.0.clone(), name, (bucket, ask)).await {
-            Ok(grant) => Some(grant),
+        question: &ScriptInvocation<'_>,
+    ) -> Option<T> {
+        match question.invoke_async(&mut connection.0.clone()).await {
+            Ok(answer) => Some(answer),
             Err(error) => {
                 self.lose(connection, &error);
                 None
             }
         }
-    }
-
-    async fn call(
-        &self,
-        redis: &mut MultiplexedConnection,
-        name: &str,
-        (bucket, ask): (&CommonBucket, Ask),
-    ) -> RedisResult<Grant> {
-        let CommonBucket { tick_us, per_tick, per_token, capacity } = *bucket;
-        let mut call = self.take.key(name);
-        for number in [tick_us, per_tick, per_token, capacity, ask.need, ask.wish] {
-            call.arg(number);
-        }
-        let (tokens, left, wait_us) = call.invoke_async::<(u64, u64, u64)>(redis).await?;
-        Ok(Grant { tokens, left, wait_ns: wait_us.saturating_mul(1000) })
     }
 
     /// Opens the link, or looks whether it still is.
@@ -145,10 +125,10 @@ impl Link {
     }
 
     /// One that counts, and in time: that it can be connected to says little.
-    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+    pub(super) async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let config = &self.timeouts;
         let mut redis = self.client.get_multiplexed_async_connection_with_config(config).await?;
-        self.call(&mut redis, &self.trial, (&TRIAL, Ask { need: 0, wish: 1 })).await?;
+        self.scripts.trial(&TRIAL).invoke_async::<(u64, u64, u64)>(&mut redis).await?;
         Ok(redis)
     }
 

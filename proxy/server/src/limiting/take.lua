@@ -1,11 +1,11 @@
--- Takes tokens out of the bucket of one key.
+-- Takes tokens out of the bucket of one key, and puts back those that were not used.
 --
 -- The bucket is kept as how much is missing, in units, and when it was so, in ticks of this
 -- server's clock. A tick brings `per_tick` units back and a token has `per_token`, all of them
 -- whole and below 2^53, so that nothing is rounded.
 local tick_us, per_tick = tonumber(ARGV[1]), tonumber(ARGV[2])
 local per_token, capacity = tonumber(ARGV[3]), tonumber(ARGV[4])
-local need, wish = tonumber(ARGV[5]), tonumber(ARGV[6])
+local need, wish, back = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 
 local time = redis.call('TIME')
 local now = math.floor((tonumber(time[1]) * 1000000 + tonumber(time[2])) / tick_us)
@@ -16,7 +16,7 @@ if held then
     missing, at = tonumber(amount), tonumber(at)
     -- A clock that was set back brings nothing until it has caught up.
     now = math.max(now, at)
-    missing = math.max(0, missing - (now - at) * per_tick)
+    missing = math.max(0, missing - (now - at) * per_tick - back * per_token)
 end
 
 local there = math.floor((capacity - missing) / per_token)

@@ -25,6 +25,19 @@ fn shown<S: Serializer>(day: &Day, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(day)
 }
 
+/// Checks by how many requests a quota is to be extended.
+///
+/// # Errors
+///
+/// When it cannot be.
+pub fn check_forgiven(requests: u64) -> Result<(), StateError> {
+    if (1..=MOST_FORGIVEN).contains(&requests) {
+        return Ok(());
+    }
+    let message = format!("a quota is extended by 1 to {MOST_FORGIVEN} requests");
+    Err(StateError::Invalid(message))
+}
+
 impl Database {
     /// Lists the requests of a credential, with those of its account, from one day to
     /// another; days without any are left out.
@@ -89,10 +102,7 @@ impl Database {
         id: &str,
         (requests, today): (u64, Day),
     ) -> Result<(), StateError> {
-        if !(1..=MOST_FORGIVEN).contains(&requests) {
-            let message = format!("a quota is extended by 1 to {MOST_FORGIVEN} requests");
-            return Err(StateError::Invalid(message));
-        }
+        check_forgiven(requests)?;
         self.forgive(kind, id, today, |_| signed(requests))
     }
 

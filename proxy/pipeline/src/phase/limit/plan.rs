@@ -7,7 +7,7 @@ use portcullis_config::{Limit, LimitFields, RouteLimits, RoutePlan};
 use portcullis_limits::{Quota, Standing};
 
 use super::fields;
-use crate::limits::{Limits, NoPlan, Subscriber, ThrottleKind, Throttled};
+use crate::limits::{Limits, NoPlan, Subscriber, ThrottleKind, Throttled, Uncounted};
 use crate::plugins::Identity;
 use crate::record::Record;
 use crate::rejection::Rejection;
@@ -51,49 +51,54 @@ impl<S: Subscriber> Subscription<'_, S> {
     }
 
     /// Refuses a request whose quota is spent.
-    pub(super) fn check(&self, route: &RouteLimits, record: &mut Record) -> Result<(), Rejection> {
-        let Some(quota) = self.plan.plan.quota else { return Ok(()) };
-        let standing = self.subscriber.standing(quota);
-        if standing.remaining > 0 {
-            return Ok(());
-        }
-        Err(self.spent((quota, standing), route, record))
-    }
-
-    /// Counts a request that everything else lets pass.
-    pub(super) fn count(&self, route: &RouteLimits, record: &mut Record) -> Result<(), Rejection> {
-        let quota = self.plan.plan.quota;
-        match (self.subscriber.count(quota), quota) {
-            // Somebody was quicker since the check.
-            (Err(standing), Some(quota)) => Err(self.spent((quota, standing), route, record)),
+    pub(super) fn check<L: Limits<Subscriber = S>>(
+        &self,
+        limits: &L,
+        route: &RouteLimits,
+        record: &mut Record,
+    ) -> Result<(), Rejection> {
+        match limits.standing(&self.subscriber, &self.plan.plan) {
+            Some(standing) if standing.remaining == 0 => Err(self.spent(standing, route, record)),
             _ => Ok(()),
         }
     }
 
+    /// Counts a request that everything else lets pass.
+    pub(super) async fn count<L: Limits<Subscriber = S>>(
+        &self,
+        limits: &L,
+        route: &RouteLimits,
+        record: &mut Record,
+    ) -> Result<(), Rejection> {
+        limits.count(&self.subscriber, &self.plan.plan).await.map_err(|uncounted| match uncounted {
+            // Somebody was quicker since the check.
+            Uncounted::Spent(standing) => self.spent(standing, route, record),
+            Uncounted::Unavailable => Rejection::LimitsUnavailable,
+        })
+    }
+
     /// What responses tell of the quota.
-    pub(super) fn told(&self) -> Option<(String, Quota, Standing)> {
-        let quota = self.plan.plan.quota?;
-        Some((self.quota_name(), quota, self.subscriber.standing(quota)))
+    pub(super) fn told<L: Limits<Subscriber = S>>(
+        &self,
+        limits: &L,
+    ) -> Option<(String, Quota, Standing)> {
+        let plan = &self.plan.plan;
+        Some((self.quota_name(), plan.quota?, limits.standing(&self.subscriber, plan)?))
     }
 
     fn quota_name(&self) -> String {
         format!("plan-{}-quota", self.plan.plan.name)
     }
 
-    fn spent(
-        &self,
-        (quota, standing): (Quota, Standing),
-        route: &RouteLimits,
-        record: &mut Record,
-    ) -> Rejection {
+    fn spent(&self, standing: Standing, route: &RouteLimits, record: &mut Record) -> Rejection {
         let name = self.quota_name();
         let limits = vec![name.clone()];
         record.throttled_by.clone_from(&limits);
-        let fields: Vec<(HeaderName, HeaderValue)> = match route.fields {
-            LimitFields::Never => Vec::new(),
-            LimitFields::Refusals | LimitFields::Always => {
+        let fields: Vec<(HeaderName, HeaderValue)> = match (route.fields, self.plan.plan.quota) {
+            (LimitFields::Refusals | LimitFields::Always, Some(quota)) => {
                 fields::fields(&[], &[], Some((name, quota, standing)))
             }
+            _ => Vec::new(),
         };
         let wait_ns = standing.wait_ns.unwrap_or_default();
         let retry_after_s = wait_ns.div_ceil(1_000_000_000).max(1);
