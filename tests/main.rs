@@ -47,6 +47,7 @@ mod routing;
 mod schemas;
 mod scopes;
 mod shared_limits;
+mod shared_quotas;
 mod shutdown;
 mod streaming;
 mod swap;

@@ -51,7 +51,7 @@ fn passed(gateway: &Gateway, count: usize) -> usize {
 fn passes(client: &mut Client) -> bool {
     match client.request("GET", "/", &[], b"").status {
         200 => true,
-        429 => false,
+        429 | 503 => false,
         other => panic!("{other}"),
     }
 }
@@ -199,7 +199,11 @@ fn what_the_configuration_says_holds_while_redis_hangs_and_ends_with_that() {
         assert!(charges(&gateway, "away") >= 29.0);
         assert_eq!(gateway.get("/health", &[]).status, 200, "what is not shared is not concerned");
         if when_away == "deny" {
-            assert_eq!(gateway.get("/", &[]).header("retry-after"), Some("1"));
+            let refused = gateway.get("/", &[]);
+            assert_eq!(refused.verdict(), (503, "limits-unavailable".into()));
+            assert_eq!(refused.header("retry-after"), Some("1"));
+            let label = [("code", "limits-unavailable")];
+            assert!(gateway.metric("portcullis_rejections_total", &label) >= 30.0);
         }
 
         redis.go_on();
@@ -287,6 +291,29 @@ fn a_gateway_that_is_cut_off_goes_on_with_its_share_and_the_others_with_the_limi
     wait_until(&far, 1.0);
     assert_eq!(passed(&far, 4), 4);
     assert_eq!(passed(&near, 30) + passed(&far, 30), 2, "20 in all, but for the share");
+}
+
+#[test]
+fn a_gateway_that_stops_gives_back_what_it_took_ahead() {
+    let redis = Redis::start();
+    let settings = format!("gateways = 2\n{PATIENT}\nlease = \"1m\"");
+    let throttle = r#"rate = "2000/1d", burst = 2000"#;
+    let mut gateways = [(); 2].map(|()| start(&url(&redis), &settings, throttle));
+    assert_eq!(passed(&gateways[0], 40), 40);
+    let granted =
+        gateways[0].metric("portcullis_shared_limit_asks_total", &[("outcome", "granted")]);
+    assert!(granted < 40.0, "it took several at a time: {granted}");
+
+    gateways[0].terminate();
+    assert!(gateways[0].wait_exit().success());
+
+    let key = redis.ask(&["KEYS", "portcullis:limit:*"]);
+    let key = key.iter().find(|key| !key.ends_with("trial")).expect("a bucket");
+    let missing = redis.ask(&["GET", key])[0].clone();
+    let missing: f64 = missing.split(' ').next().unwrap().parse().unwrap();
+    // A token has as many units as it takes microseconds to come back.
+    let missing = missing / (86_400e6 / 2_000.0);
+    assert!((30.0..=40.0).contains(&missing), "{missing} tokens, where forty were used");
 }
 
 #[test]

@@ -69,6 +69,9 @@ fn plans_open_routes_and_are_charged_before_them() {
             ("trial", Some(Quota::new(1_000, Period::Week))),
         ]
     );
+    let sharing = gateway.plans[0].quota_sharing.unwrap();
+    assert_eq!((sharing.gateways, sharing.terms.most), (4, 250));
+    assert_eq!(gateway.plans[1].quota_sharing, None);
     let [orders, other, _] = &gateway.apis[..] else { panic!("three apis") };
     let plans = |at: usize| orders.routes[at].limits.plans.as_ref();
     let by_id = plans(0).unwrap();
@@ -83,6 +86,8 @@ fn plans_open_routes_and_are_charged_before_them() {
             "plan-gold 100/s 300 api-key",
         ]
     );
+    let shared: Vec<bool> = gold.ladder.iter().map(|limit| limit.sharing.is_some()).collect();
+    assert_eq!(shared[..3], [false, false, true]);
     assert_eq!(gold.ladder[3..], orders.routes[0].limits.ladder[..]);
     assert_eq!(plans(1), None, "it is off");
     let names = |at: usize| plans(at).unwrap().open.iter().map(|open| open.plan.name.to_string());

@@ -17,7 +17,8 @@ fn plan(route: &RoutePlan) -> Vec<String> {
         None => format!("usage plan {name}"),
         Some(quota) => {
             let (limit, period) = (quota.limit(), quota.period().as_str());
-            format!("usage plan {name}: {limit} per {period}")
+            let shared = if route.plan.quota_sharing.is_some() { ", shared" } else { "" };
+            format!("usage plan {name}: {limit} per {period}{shared}")
         }
     };
     let own = route.ladder.iter().filter(|limit| limit.per == Some(LimitKey::Account));
