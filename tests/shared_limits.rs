@@ -297,7 +297,7 @@ fn a_gateway_that_is_cut_off_goes_on_with_its_share_and_the_others_with_the_limi
 fn a_gateway_that_stops_gives_back_what_it_took_ahead() {
     let redis = Redis::start();
     let settings = format!("gateways = 2\n{PATIENT}\nlease = \"1m\"");
-    let throttle = r#"rate = "2000/1d", burst = 2000"#;
+    let throttle = r#"rate = "20000/1d", burst = 20000"#;
     let mut gateways = [(); 2].map(|()| start(&url(&redis), &settings, throttle));
     assert_eq!(passed(&gateways[0], 40), 40);
     let granted =
@@ -312,7 +312,7 @@ fn a_gateway_that_stops_gives_back_what_it_took_ahead() {
     let missing = redis.ask(&["GET", key])[0].clone();
     let missing: f64 = missing.split(' ').next().unwrap().parse().unwrap();
     // A token has as many units as it takes microseconds to come back.
-    let missing = missing / (86_400e6 / 2_000.0);
+    let missing = missing / (86_400e6 / 20_000.0);
     assert!((30.0..=40.0).contains(&missing), "{missing} tokens, where forty were used");
 }
 

@@ -259,17 +259,37 @@ fn a_redis_that_keeps_its_data_goes_on_where_it_was_and_one_that_lost_it_begins_
 }
 
 #[test]
-fn throttles_of_plans_are_shared_and_a_spent_quota_takes_nothing_of_them() {
+fn throttles_of_plans_are_shared() {
     let redis = Redis::start();
-    let plan =
-        format!("throttle = {{ rate = \"2/31d\", burst = 30, shared = true }}\n{}", quota(20));
-    let fleet = Fleet::two(&redis, &plan);
+    let fleet = Fleet::two(&redis, r#"throttle = { rate = "2/31d", burst = 10, shared = true }"#);
 
-    assert_eq!(fleet.passed(0, 12) + fleet.passed(1, 40), 20);
-    let run = fleet.gateways[0].site().run(&["usage", "extend", &fleet.id, "100"]);
-    assert_eq!(run.code, Some(0), "{}", run.text());
+    assert_eq!((fleet.passed(0, 6), fleet.passed(1, 10)), (6, 4));
 
-    assert_eq!(fleet.passed_at_last(10), 10, "the throttle has what the quota refused");
+    assert_eq!(fleet.ask(0), (429, "throttled".into()));
+}
+
+#[test]
+fn a_spent_quota_takes_nothing_of_throttles() {
+    let redis = Redis::start();
+    let throttle = r#"throttle = { rate = "2/31d", burst = 30, shared = true }"#;
+    let config = config(&redis.address().to_string(), PATIENT, &quota(20));
+    let config = config.replace(
+        "usage_plan = \"required\"\n",
+        &format!("usage_plan = \"required\"\n{throttle}\n"),
+    );
+    let config = config.replace("200ms", "30s");
+    let mut fleet = Fleet::start(&[config]);
+    let gateway = &fleet.gateways[0];
+    let run = gateway.site().run(&["key", "add", "alice", "--plan", "gold", "--json"]);
+    let other: Value = serde_json::from_str(&run.stdout).unwrap();
+    let other = other["key"].as_str().unwrap().to_owned();
+    assert_eq!(fleet.passed(0, 30), 20);
+
+    fleet.key = other;
+    let status = || fleet.gateways[0].get("/", &[("x-api-key", &fleet.key)]).status;
+    eventually("the other key", || (status() == 200).then_some(()));
+
+    assert_eq!(fleet.passed(0, 30), 9, "the API's throttle has all that the quota refused");
     assert_eq!(fleet.ask(0), (429, "throttled".into()));
 }
 
