@@ -202,8 +202,6 @@ fn what_the_configuration_says_holds_while_redis_hangs_and_ends_with_that() {
             let refused = gateway.get("/", &[]);
             assert_eq!(refused.verdict(), (503, "limits-unavailable".into()));
             assert_eq!(refused.header("retry-after"), Some("1"));
-            let label = [("code", "limits-unavailable")];
-            assert!(gateway.metric("portcullis_rejections_total", &label) >= 30.0);
         }
 
         redis.go_on();
@@ -300,10 +298,7 @@ fn a_gateway_that_stops_gives_back_what_it_took_ahead() {
     let throttle = r#"rate = "20000/1d", burst = 20000"#;
     let mut gateways = [(); 2].map(|()| start(&url(&redis), &settings, throttle));
     assert_eq!(passed(&gateways[0], 40), 40);
-    let granted =
-        gateways[0].metric("portcullis_shared_limit_asks_total", &[("outcome", "granted")]);
-    assert!(granted < 40.0, "it took several at a time: {granted}");
-
+    assert!(charges(&gateways[0], "redis") < 40.0, "it took several at a time");
     gateways[0].terminate();
     assert!(gateways[0].wait_exit().success());
 

@@ -247,6 +247,8 @@ fn a_redis_that_keeps_its_data_goes_on_where_it_was_and_one_that_lost_it_begins_
         let refused = fleet.gateways[0].get("/", &[("x-api-key", &fleet.key)]);
         assert_eq!(refused.verdict(), (503, "limits-unavailable".into()));
         assert_eq!(refused.header("retry-after"), Some("1"));
+        let label = [("code", "limits-unavailable")];
+        assert!(fleet.gateways[0].metric("portcullis_rejections_total", &label) >= 1.0);
         let shown = fleet.gateways[0].site().run(&["usage", "show", &fleet.id]);
         assert_ne!(shown.code, Some(0), "half the truth is not shown: {}", shown.text());
         redis.start_again();
