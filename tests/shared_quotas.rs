@@ -248,7 +248,9 @@ fn a_redis_that_keeps_its_data_goes_on_where_it_was_and_one_that_lost_it_begins_
         assert_eq!(refused.verdict(), (503, "limits-unavailable".into()));
         assert_eq!(refused.header("retry-after"), Some("1"));
         let label = [("code", "limits-unavailable")];
-        assert!(fleet.gateways[0].metric("portcullis_rejections_total", &label) >= 1.0);
+        fleet.gateways[0].wait_for_metric("the refusal", |metrics| {
+            metrics.sum("portcullis_rejections_total", &label) >= 1.0
+        });
         let shown = fleet.gateways[0].site().run(&["usage", "show", &fleet.id]);
         assert_ne!(shown.code, Some(0), "half the truth is not shown: {}", shown.text());
         redis.start_again();
