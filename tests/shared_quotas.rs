@@ -6,6 +6,8 @@ use std::thread;
 use portcullis_tests::{Gateway, Redis, Site, Way, eventually};
 use serde_json::Value;
 
+use crate::shared_limits::{charges, passed, start, url};
+
 const CONFIG: &str = r#"
     state = "state"
     [shared_limits]
@@ -312,4 +314,24 @@ fn keys_in_redis_say_nothing_of_accounts_and_expire() {
         let left: u64 = redis.ask(&["TTL", key])[0].parse().unwrap();
         assert!(left <= 400 * 86_400, "{left}");
     }
+}
+
+#[test]
+fn a_gateway_that_stops_gives_back_what_it_took_ahead() {
+    let redis = Redis::start();
+    let settings = format!("gateways = 2\n{PATIENT}\nlease = \"1m\"");
+    let throttle = r#"rate = "20000/1d", burst = 20000"#;
+    let mut gateways = [(); 2].map(|()| start(&url(&redis), &settings, throttle));
+    assert_eq!(passed(&gateways[0], 40), 40);
+    assert!(charges(&gateways[0], "redis") < 40.0, "it took several at a time");
+    gateways[0].terminate();
+    assert!(gateways[0].wait_exit().success());
+
+    let key = redis.ask(&["KEYS", "portcullis:limit:*"]);
+    let key = key.iter().find(|key| !key.ends_with("trial")).expect("a bucket");
+    let missing = redis.ask(&["GET", key])[0].clone();
+    let missing: f64 = missing.split(' ').next().unwrap().parse().unwrap();
+    // A token has as many units as it takes microseconds to come back.
+    let missing = missing / (86_400e6 / 20_000.0);
+    assert!((30.0..=40.0).contains(&missing), "{missing} tokens, where forty were used");
 }

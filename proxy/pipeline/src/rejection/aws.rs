@@ -134,7 +134,7 @@ impl Rejection {
             Self::Body(BodyFault::TimedOut) => {
                 plain(self.status(), "RequestTimeoutException", "Request Timeout")
             }
-            Self::Body(BodyFault::NoRoom) => {
+            Self::Body(BodyFault::NoRoom) | Self::LimitsUnavailable => {
                 plain(self.status(), "ServiceUnavailableException", "Service Unavailable")
             }
             Self::Upstream(UpstreamFailure::TimedOut) => {
