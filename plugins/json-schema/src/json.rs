@@ -3,38 +3,93 @@
 //! What two readers could take differently is refused: a name twice in an object, text
 //! that is no UTF-8, half a surrogate pair, a number that no double holds. Numbers keep
 //! their text.
+//!
+//! A body is one list of values in the order written, each container before what is in
+//! it, so that reading one asks for memory a few times, however many values it holds:
+//!
+//! ```text
+//! {"a": [1, 2], "b": 3}   ─▶   object of 4 ┊ a: list of 2 ┊ 1 ┊ 2 ┊ b: 3
+//! ```
+
+mod reader;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::pointer::below;
+pub(crate) use reader::parse;
 
 /// Members up to which an object is searched from its beginning.
 const FEW: usize = 8;
 
-/// A value.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Json<'a> {
+/// What a body of no value, or a value of no body, is part of.
+static NOTHING: Body<'static> = Body { values: Vec::new(), by_name: Vec::new() };
+
+/// A body as read. The first value holds all others.
+#[derive(Debug)]
+pub(crate) struct Body<'a> {
+    /// In the order written.
+    values: Vec<Value<'a>>,
+    /// Places of members among the values: of each object that has many, by name.
+    by_name: Vec<usize>,
+}
+
+/// A value, as an item or under its name.
+#[derive(Debug)]
+pub(crate) struct Value<'a> {
+    /// Empty where it is no member.
+    name: Cow<'a, str>,
+    kind: Kind<'a>,
+}
+
+/// What a value is.
+#[derive(Debug)]
+pub(crate) enum Kind<'a> {
     Null,
     Bool(bool),
-    /// As written.
-    Number(&'a str),
+    Number(Number<'a>),
     Text(Cow<'a, str>),
-    List(Vec<Json<'a>>),
-    Object(Object<'a>),
+    List(Inside),
+    Object(Inside),
 }
 
-/// The members of an object, no name twice.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Object<'a> {
-    /// In the order written where there are few, by name where there are many.
-    members: Vec<Member<'a>>,
+/// A number as written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Number<'a> {
+    pub(crate) text: &'a str,
+    /// Whether it has neither a fraction nor an exponent.
+    pub(crate) is_whole: bool,
 }
 
-/// A member's name and value.
-pub(crate) type Member<'a> = (Cow<'a, str>, Json<'a>);
+/// What an object or a list holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inside {
+    /// The place of the first value in it.
+    first: usize,
+    /// The place after the last one, however deep.
+    end: usize,
+    /// Its own members or items.
+    count: usize,
+    /// Where its members are by name, if it is an object that has many.
+    by_name: usize,
+}
+
+/// A value within its body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Json<'a> {
+    value: &'a Value<'a>,
+    body: &'a Body<'a>,
+}
+
+/// The members or items of a value, all or those that are left.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Children<'a> {
+    inside: Inside,
+    rest: &'a [Value<'a>],
+    body: &'a Body<'a>,
+}
 
 /// Bounds on bodies.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -78,329 +133,85 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
 }
 
-impl<'a> Object<'a> {
+impl<'a> Body<'a> {
+    /// The value that holds all others.
+    pub(crate) fn root(&'a self) -> Json<'a> {
+        const NULL: &Value<'static> = &Value { name: Cow::Borrowed(""), kind: Kind::Null };
+        Json { value: self.values.first().unwrap_or(NULL), body: self }
+    }
+
+    fn within(&self, places: Range<usize>) -> &[Value<'a>] {
+        self.values.get(places).unwrap_or_default()
+    }
+}
+
+impl Inside {
+    /// Its own members or items, without those within them.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+}
+
+impl<'a> Value<'a> {
+    /// A text of its own.
+    pub(crate) fn text(text: &'a str) -> Self {
+        Self { name: Cow::Borrowed(""), kind: Kind::Text(Cow::Borrowed(text)) }
+    }
+
+    /// The same where a value of a body is asked for.
+    pub(crate) fn alone(&'a self) -> Json<'a> {
+        Json { value: self, body: &NOTHING }
+    }
+}
+
+impl<'a> Json<'a> {
+    /// What it is.
+    pub(crate) fn kind(self) -> &'a Kind<'a> {
+        &self.value.kind
+    }
+
+    /// What no other value of the body shares with it.
+    pub(crate) fn address(self) -> usize {
+        std::ptr::from_ref(self.value).addr()
+    }
+
+    /// What is in an object or a list.
+    pub(crate) fn children(self, inside: &Inside) -> Children<'a> {
+        let rest = self.body.within(inside.first..inside.end);
+        Children { inside: *inside, rest, body: self.body }
+    }
+}
+
+impl<'a> Children<'a> {
+    /// How many there are, with those that were passed.
+    pub(crate) fn in_all(&self) -> usize {
+        self.inside.count
+    }
+
     /// A member by name.
-    pub(crate) fn get(&self, name: &str) -> Option<&Json<'a>> {
-        let found = if self.members.len() <= FEW {
-            self.members.iter().find(|(other, _)| other == name)
-        } else {
-            let at = self.members.binary_search_by(|(other, _)| other.as_ref().cmp(name)).ok()?;
-            self.members.get(at)
-        };
-        found.map(|(_, value)| value)
-    }
-
-    /// All members.
-    pub(crate) fn members(&self) -> &[Member<'a>] {
-        &self.members
-    }
-
-    /// Takes members as read; a name that is there twice is given back.
-    fn of(mut members: Vec<Member<'a>>) -> Result<Self, String> {
-        let twice = if members.len() <= FEW {
-            let mut rest = members.as_slice();
-            loop {
-                let Some(((name, _), later)) = rest.split_first() else { break None };
-                if later.iter().any(|(other, _)| other == name) {
-                    break Some(name);
-                }
-                rest = later;
-            }
-        } else {
-            members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-            let mut pairs = members.windows(2);
-            pairs.find_map(|pair| match pair {
-                [(a, _), (b, _)] if a == b => Some(a),
-                _ => None,
-            })
-        };
-        match twice.map(|name| name.clone().into_owned()) {
-            Some(name) => Err(name),
-            None => Ok(Self { members }),
+    pub(crate) fn get(&self, name: &str) -> Option<Json<'a>> {
+        if self.inside.count <= FEW {
+            let mut members = *self;
+            return members.find(|(other, _)| *other == name).map(|(_, value)| value);
         }
+        let Inside { by_name, count, .. } = self.inside;
+        let places = self.body.by_name.get(by_name..by_name + count)?;
+        let named = |place: &usize| self.body.values.get(*place);
+        let compare = |place: &usize| named(place).map_or("", |it| it.name.as_ref()).cmp(name);
+        let value = named(places.get(places.binary_search_by(compare).ok()?)?)?;
+        Some(Json { value, body: self.body })
     }
 }
 
-/// Reads one value and nothing after it.
-pub(crate) fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Json<'a>, Refusal> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let message = format!("is not UTF-8 from byte {} on", error.valid_up_to());
-        Refusal { pointer: String::new(), message }
-    })?;
-    let mut reader = Reader { text, at: 0, values: limits.values, limits };
-    let value = reader.value(limits.depth).map_err(Fault::finish)?;
-    reader.blank();
-    if reader.peek().is_some() {
-        return Err(reader.fault("is followed by something else").finish());
-    }
-    Ok(value)
-}
+impl<'a> Iterator for Children<'a> {
+    type Item = (&'a str, Json<'a>);
 
-struct Reader<'a, 'l> {
-    text: &'a str,
-    at: usize,
-    /// How many more values may come.
-    values: usize,
-    limits: &'l Limits,
-}
-
-/// A refusal whose pointer grows from its end as the reader leaves what it was in.
-struct Fault {
-    steps: Vec<String>,
-    message: String,
-}
-
-impl Fault {
-    fn within(mut self, step: impl Into<String>) -> Self {
-        self.steps.push(step.into());
-        self
-    }
-
-    fn finish(self) -> Refusal {
-        let steps = self.steps.iter().rev();
-        let pointer = steps.fold(String::new(), |pointer, step| below(&pointer, step));
-        Refusal { pointer, message: self.message }
-    }
-}
-
-impl<'a> Reader<'a, '_> {
-    fn value(&mut self, depth: usize) -> Result<Json<'a>, Fault> {
-        self.blank();
-        let Some(values) = self.values.checked_sub(1) else {
-            return Err(limit(format!("holds more than {} values", self.limits.values)));
-        };
-        self.values = values;
-        match self.peek() {
-            Some(b'{') => self.object(self.deeper(depth)?),
-            Some(b'[') => self.list(self.deeper(depth)?),
-            Some(b'"') => self.string().map(Json::Text),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word("true", Json::Bool(true)),
-            Some(b'f') => self.word("false", Json::Bool(false)),
-            Some(b'n') => self.word("null", Json::Null),
-            Some(_) => Err(self.fault("is no JSON: a value is expected")),
-            None => Err(self.fault("is no JSON: it ends where a value is expected")),
+    fn next(&mut self) -> Option<Self::Item> {
+        let (value, mut rest) = self.rest.split_first()?;
+        if let Kind::List(inside) | Kind::Object(inside) = &value.kind {
+            rest = rest.get(inside.end - inside.first..).unwrap_or_default();
         }
+        self.rest = rest;
+        Some((value.name.as_ref(), Json { value, body: self.body }))
     }
-
-    fn deeper(&self, depth: usize) -> Result<usize, Fault> {
-        depth
-            .checked_sub(1)
-            .ok_or_else(|| limit(format!("is nested deeper than {} levels", self.limits.depth)))
-    }
-
-    fn object(&mut self, depth: usize) -> Result<Json<'a>, Fault> {
-        self.at += 1;
-        let mut members: Vec<Member<'a>> = Vec::new();
-        self.blank();
-        if self.take(b'}') {
-            return Ok(Json::Object(Object { members }));
-        }
-        loop {
-            self.blank();
-            if self.peek() != Some(b'"') {
-                return Err(self.fault("is no JSON: a name is expected"));
-            }
-            let name = self.string()?;
-            self.blank();
-            if !self.take(b':') {
-                return Err(self.fault("is no JSON: `:` is expected").within(name));
-            }
-            match self.value(depth) {
-                Ok(value) => members.push((name, value)),
-                Err(fault) => return Err(fault.within(name)),
-            }
-            self.blank();
-            if self.take(b'}') {
-                break;
-            }
-            if !self.take(b',') {
-                return Err(self.fault("is no JSON: `,` or `}` is expected"));
-            }
-        }
-        let object = Object::of(members);
-        object.map(Json::Object).map_err(|name| limit("is written twice".to_owned()).within(name))
-    }
-
-    fn list(&mut self, depth: usize) -> Result<Json<'a>, Fault> {
-        self.at += 1;
-        let mut items = Vec::new();
-        self.blank();
-        if self.take(b']') {
-            return Ok(Json::List(items));
-        }
-        loop {
-            match self.value(depth) {
-                Ok(item) => items.push(item),
-                Err(fault) => return Err(fault.within(items.len().to_string())),
-            }
-            self.blank();
-            if self.take(b']') {
-                return Ok(Json::List(items));
-            }
-            if !self.take(b',') {
-                return Err(self.fault("is no JSON: `,` or `]` is expected"));
-            }
-        }
-    }
-
-    /// A text, from its first quote on.
-    fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
-        self.at += 1;
-        let start = self.at;
-        let mut owned: Option<String> = None;
-        let mut from = start;
-        loop {
-            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let plain = rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20));
-            self.at += plain.unwrap_or(rest.len());
-            if self.at - start > self.limits.text {
-                return Err(limit(format!("has a text of more than {} bytes", self.limits.text)));
-            }
-            let piece = self.text.get(from..self.at).unwrap_or_default();
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(match owned {
-                        None => Cow::Borrowed(piece),
-                        Some(text) => Cow::Owned(text + piece),
-                    });
-                }
-                Some(b'\\') => {
-                    let text = owned.get_or_insert_default();
-                    text.push_str(piece);
-                    let escaped = self.escape()?;
-                    owned.get_or_insert_default().push(escaped);
-                    from = self.at;
-                }
-                Some(_) => return Err(self.fault("is no JSON: a text holds a control character")),
-                None => return Err(self.fault("is no JSON: it ends within a text")),
-            }
-        }
-    }
-
-    /// What a backslash and what follows it stand for.
-    fn escape(&mut self) -> Result<char, Fault> {
-        self.at += 1;
-        let escaped = match self.peek() {
-            Some(b'"') => '"',
-            Some(b'\\') => '\\',
-            Some(b'/') => '/',
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => {
-                self.at += 1;
-                return self.unicode();
-            }
-            _ => return Err(self.fault("is no JSON: no such escape")),
-        };
-        self.at += 1;
-        Ok(escaped)
-    }
-
-    fn unicode(&mut self) -> Result<char, Fault> {
-        let first = self.hex()?;
-        let code = match first {
-            0xd800..=0xdbff => {
-                if !(self.take(b'\\') && self.take(b'u')) {
-                    return Err(self.fault("holds half a surrogate pair"));
-                }
-                match self.hex()? {
-                    second @ 0xdc00..=0xdfff => {
-                        0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
-                    }
-                    _ => return Err(self.fault("holds half a surrogate pair")),
-                }
-            }
-            code => code,
-        };
-        char::from_u32(code).ok_or_else(|| self.fault("holds half a surrogate pair"))
-    }
-
-    fn hex(&mut self) -> Result<u32, Fault> {
-        let digits = self.text.get(self.at..self.at + 4);
-        let digits = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
-        let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        self.at += 4;
-        code.ok_or_else(|| self.fault("is no JSON: `\\u` takes four hexadecimal digits"))
-    }
-
-    fn number(&mut self) -> Result<Json<'a>, Fault> {
-        let start = self.at;
-        self.take(b'-');
-        let leading_zero = self.peek() == Some(b'0');
-        let digits = self.digits();
-        let mut whole = true;
-        if digits == 0 || leading_zero && digits > 1 {
-            return Err(self.fault("is no JSON: a number is written so"));
-        }
-        if self.take(b'.') {
-            whole = false;
-            if self.digits() == 0 {
-                return Err(self.fault("is no JSON: digits are expected after `.`"));
-            }
-        }
-        if self.take(b'e') || self.take(b'E') {
-            whole = false;
-            if !self.take(b'+') {
-                self.take(b'-');
-            }
-            if self.digits() == 0 {
-                return Err(self.fault("is no JSON: digits are expected in an exponent"));
-            }
-        }
-        let text = self.text.get(start..self.at).unwrap_or_default();
-        if text.len() > self.limits.number {
-            return Err(limit(format!("is a number of more than {} bytes", self.limits.number)));
-        }
-        // A whole number of fewer digits is finite without a look.
-        let is_finite = whole && text.len() < 300 || text.parse().is_ok_and(f64::is_finite);
-        if !is_finite {
-            return Err(limit("is a number too large to be held".to_owned()));
-        }
-        Ok(Json::Number(text))
-    }
-
-    fn digits(&mut self) -> usize {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let count = rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len());
-        self.at += count;
-        count
-    }
-
-    fn word(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, Fault> {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        if !rest.starts_with(word.as_bytes()) {
-            return Err(self.fault("is no JSON: a value is expected"));
-        }
-        self.at += word.len();
-        Ok(value)
-    }
-
-    fn blank(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn take(&mut self, byte: u8) -> bool {
-        let is_it = self.peek() == Some(byte);
-        self.at += usize::from(is_it);
-        is_it
-    }
-
-    fn fault(&self, message: &str) -> Fault {
-        limit(format!("{message} (byte {})", self.at.min(self.text.len())))
-    }
-}
-
-fn limit(message: String) -> Fault {
-    Fault { steps: Vec::new(), message }
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! settings ─ documents ─▶ checked, rewritten ─ schemas ─▶ compiled, by name     at load
-//! body ─ json::parse ─▶ Json ─ the schema that the argument names ─▶ violations  a request
+//! body ─ json::parse ─▶ Body ─ the schema that the argument names ─▶ violations  a request
 //! ```
 //!
 //! One configured use holds every schema of an API, and each route says by its argument
@@ -63,8 +63,8 @@ impl Validator for JsonSchema {
         }
         match json::parse(body, &self.limits) {
             Err(refusal) => vec![Violation::at(refusal.pointer, refusal.message)],
-            Ok(json) if schema.is_valid(&json) => Vec::new(),
-            Ok(json) => self.violations(schema, &json),
+            Ok(json) if schema.is_valid(json.root()) => Vec::new(),
+            Ok(json) => self.violations(schema, json.root()),
         }
     }
 }
@@ -82,7 +82,7 @@ impl JsonSchema {
     fn violations(
         &self,
         schema: &jsonschema::Validator<Strict>,
-        json: &json::Json<'_>,
+        json: json::Json<'_>,
     ) -> Vec<Violation> {
         let most = self.limits.violations;
         let mut found: Vec<Violation> = schema

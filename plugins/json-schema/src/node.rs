@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 
 use jsonschema::JsonType;
 use jsonschema::json::{Array, Json as Representation, JsonNumber, Node, NodeIdentity, Object};
-use serde_json::{Number, Value};
+use serde_json::Value;
 
-use crate::json::{self, Json, Member};
+use crate::json::{self, Children, Json, Kind, Number};
 
 /// The representation that [`json::parse`] gives.
 pub(crate) struct Strict;
 
 impl Representation for Strict {
-    type Node<'a> = &'a Json<'a>;
+    type Node<'a> = Json<'a>;
     type PreparedKey = String;
     type StringBuffer = ();
 
@@ -25,52 +25,52 @@ impl Representation for Strict {
     }
 
     fn with_string_node<T>((): &mut (), string: &str, f: impl FnOnce(Self::Node<'_>) -> T) -> T {
-        f(&Json::Text(Cow::Borrowed(string)))
+        f(json::Value::text(string).alone())
     }
 }
 
-impl<'a> Node<'a, Strict> for &'a Json<'a> {
-    type Object = &'a json::Object<'a>;
-    type Array = &'a [Json<'a>];
-    type Number = Literal<'a>;
+impl<'a> Node<'a, Strict> for Json<'a> {
+    type Object = Children<'a>;
+    type Array = Children<'a>;
+    type Number = Number<'a>;
 
-    fn as_object(&self) -> Option<Self::Object> {
-        if let Json::Object(object) = self { Some(object) } else { None }
+    fn as_object(&self) -> Option<Children<'a>> {
+        if let Kind::Object(inside) = self.kind() { Some(self.children(inside)) } else { None }
     }
 
-    fn as_array(&self) -> Option<Self::Array> {
-        if let Json::List(items) = self { Some(items) } else { None }
+    fn as_array(&self) -> Option<Children<'a>> {
+        if let Kind::List(inside) = self.kind() { Some(self.children(inside)) } else { None }
     }
 
     fn as_string(&self) -> Option<Cow<'a, str>> {
-        if let Json::Text(text) = self { Some(Cow::Borrowed(text)) } else { None }
+        if let Kind::Text(text) = self.kind() { Some(Cow::Borrowed(text)) } else { None }
     }
 
-    fn as_number(&self) -> Option<Literal<'a>> {
-        if let Json::Number(text) = self { Some(Literal(text)) } else { None }
+    fn as_number(&self) -> Option<Number<'a>> {
+        if let Kind::Number(number) = self.kind() { Some(*number) } else { None }
     }
 
     fn as_boolean(&self) -> Option<bool> {
-        if let Json::Bool(truth) = self { Some(*truth) } else { None }
+        if let Kind::Bool(truth) = self.kind() { Some(*truth) } else { None }
     }
 
     fn is_null(&self) -> bool {
-        matches!(self, Json::Null)
+        matches!(self.kind(), Kind::Null)
     }
 
     fn json_type(&self) -> JsonType {
-        match self {
-            Json::Null => JsonType::Null,
-            Json::Bool(_) => JsonType::Boolean,
-            Json::Number(_) => JsonType::Number,
-            Json::Text(_) => JsonType::String,
-            Json::List(_) => JsonType::Array,
-            Json::Object(_) => JsonType::Object,
+        match self.kind() {
+            Kind::Null => JsonType::Null,
+            Kind::Bool(_) => JsonType::Boolean,
+            Kind::Number(_) => JsonType::Number,
+            Kind::Text(_) => JsonType::String,
+            Kind::List(_) => JsonType::Array,
+            Kind::Object(_) => JsonType::Object,
         }
     }
 
     fn string_length_within(&self, min: u64, max: u64) -> Option<bool> {
-        let Json::Text(text) = self else { return None };
+        let Kind::Text(text) = self.kind() else { return None };
         // A character takes one to four bytes, which most often settles it.
         let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
         let fewest = bytes.div_ceil(4);
@@ -85,21 +85,23 @@ impl<'a> Node<'a, Strict> for &'a Json<'a> {
     }
 
     fn equals_value(&self, expected: &Value) -> bool {
-        match (self, expected) {
-            (Json::Null, Value::Null) => true,
-            (Json::Bool(one), Value::Bool(other)) => one == other,
-            (Json::Text(one), Value::String(other)) => one == other,
-            (Json::Number(text), Value::Number(_)) => {
-                jsonschema::json::cmp::equal(&Value::Number(number(text)), expected)
+        match (self.kind(), expected) {
+            (Kind::Null, Value::Null) => true,
+            (Kind::Bool(one), Value::Bool(other)) => one == other,
+            (Kind::Text(one), Value::String(other)) => one == other,
+            (Kind::Number(one), Value::Number(_)) => {
+                jsonschema::json::cmp::equal(&Value::Number(number(one.text)), expected)
             }
-            (Json::List(items), Value::Array(others)) => {
-                items.len() == others.len()
-                    && items.iter().zip(others).all(|(item, other)| item.equals_value(other))
+            (Kind::List(inside), Value::Array(others)) => {
+                let mut items = self.children(inside).zip(others);
+                inside.count() == others.len()
+                    && items.all(|((_, item), other)| item.equals_value(other))
             }
-            (Json::Object(object), Value::Object(others)) => {
-                object.members().len() == others.len()
+            (Kind::Object(inside), Value::Object(others)) => {
+                let members = self.children(inside);
+                inside.count() == others.len()
                     && others.iter().all(|(name, other)| {
-                        object.get(name).is_some_and(|value| value.equals_value(other))
+                        members.get(name).is_some_and(|value| value.equals_value(other))
                     })
             }
             _ => false,
@@ -112,54 +114,54 @@ impl<'a> Node<'a, Strict> for &'a Json<'a> {
     }
 
     fn identity(&self) -> Option<NodeIdentity> {
-        Some(NodeIdentity::new(std::ptr::from_ref::<Json<'_>>(self).addr()))
+        Some(NodeIdentity::new(self.address()))
     }
 }
 
-impl<'a> Object<'a, Strict> for &'a json::Object<'a> {
-    type Node = &'a Json<'a>;
+impl<'a> Object<'a, Strict> for Children<'a> {
+    type Node = Json<'a>;
     type MemberName = &'a str;
-    type MembersIter = Members<'a>;
+    type MembersIter = Children<'a>;
 
     fn len(&self) -> usize {
-        json::Object::members(self).len()
+        self.in_all()
     }
 
-    fn get(&self, key: &String) -> Option<&'a Json<'a>> {
-        json::Object::get(self, key)
+    fn get(&self, key: &String) -> Option<Json<'a>> {
+        Children::get(self, key)
     }
 
-    fn members(&self) -> Members<'a> {
-        Members(json::Object::members(self).iter())
+    fn members(&self) -> Children<'a> {
+        *self
     }
 }
 
-/// The members of an object, one by one.
-pub(crate) struct Members<'a>(std::slice::Iter<'a, Member<'a>>);
+/// The items of a list, one by one.
+pub(crate) struct Items<'a>(Children<'a>);
 
-impl<'a> Iterator for Members<'a> {
-    type Item = (&'a str, &'a Json<'a>);
+impl<'a> Iterator for Items<'a> {
+    type Item = Json<'a>;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(|(name, value)| (name.as_ref(), value))
+    fn next(&mut self) -> Option<Json<'a>> {
+        self.0.next().map(|(_, item)| item)
     }
 }
 
-impl<'a> Array<'a, Strict> for &'a [Json<'a>] {
-    type Node = &'a Json<'a>;
-    type ElementsIter = std::slice::Iter<'a, Json<'a>>;
+impl<'a> Array<'a, Strict> for Children<'a> {
+    type Node = Json<'a>;
+    type ElementsIter = Items<'a>;
 
     fn len(&self) -> usize {
-        <[Json<'a>]>::len(self)
+        self.in_all()
     }
 
-    fn elements(&self) -> Self::ElementsIter {
-        self.iter()
+    fn elements(&self) -> Items<'a> {
+        Items(*self)
     }
 
     fn is_unique(&self) -> bool {
         let mut seen = BTreeSet::new();
-        self.iter().all(|item| {
+        self.elements().all(|item| {
             let mut text = String::new();
             canonical(item, &mut text);
             seen.insert(text)
@@ -167,40 +169,38 @@ impl<'a> Array<'a, Strict> for &'a [Json<'a>] {
     }
 }
 
-/// A number as written.
-pub(crate) struct Literal<'a>(&'a str);
-
-impl JsonNumber for Literal<'_> {
+impl JsonNumber for Number<'_> {
     fn as_u64(&self) -> Option<u64> {
-        self.0.parse().ok()
+        self.text.parse().ok()
     }
 
     fn as_i64(&self) -> Option<i64> {
-        self.0.parse().ok()
+        self.text.parse().ok()
     }
 
     fn as_f64(&self) -> Option<f64> {
-        self.0.parse().ok()
+        self.text.parse().ok()
     }
 
     fn as_str(&self) -> Cow<'_, str> {
-        Cow::Borrowed(self.0)
+        Cow::Borrowed(self.text)
     }
 
-    fn to_number(&self) -> Cow<'_, Number> {
-        Cow::Owned(number(self.0))
+    fn to_number(&self) -> Cow<'_, serde_json::Number> {
+        Cow::Owned(number(self.text))
     }
 
     fn is_integer(&self) -> bool {
-        !self.0.contains(['.', 'e', 'E']) || self.as_f64().is_some_and(|it| it.fract() == 0.0)
+        self.is_whole || self.as_f64().is_some_and(|it| it.fract() == 0.0)
     }
 
     fn is_written_as_integer(&self) -> bool {
-        !self.0.contains(['.', 'e', 'E'])
+        self.is_whole
     }
 }
 
-fn number(text: &str) -> Number {
+fn number(text: &str) -> serde_json::Number {
+    use serde_json::Number;
     let whole =
         text.parse::<u64>().map(Number::from).or_else(|_| text.parse::<i64>().map(Number::from));
     let number = whole.ok().or_else(|| Number::from_f64(text.parse().ok()?));
@@ -209,23 +209,23 @@ fn number(text: &str) -> Number {
 }
 
 /// Writes a value so that equal ones are written alike (draft 2020-12 §4.2.2).
-fn canonical(json: &Json<'_>, to: &mut String) {
-    match json {
-        Json::Null => to.push('n'),
-        Json::Bool(truth) => to.push(if *truth { 't' } else { 'f' }),
-        Json::Number(text) => to.push_str(&canonical_number(text)),
-        Json::Text(text) => quote(text, to),
-        Json::List(items) => {
+fn canonical(json: Json<'_>, to: &mut String) {
+    match json.kind() {
+        Kind::Null => to.push('n'),
+        Kind::Bool(truth) => to.push(if *truth { 't' } else { 'f' }),
+        Kind::Number(number) => to.push_str(&canonical_number(number.text)),
+        Kind::Text(text) => quote(text, to),
+        Kind::List(inside) => {
             to.push('[');
-            for item in items {
+            for (_, item) in json.children(inside) {
                 canonical(item, to);
                 to.push(',');
             }
             to.push(']');
         }
-        Json::Object(object) => {
-            let mut members: Vec<&Member<'_>> = object.members().iter().collect();
-            members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Kind::Object(inside) => {
+            let mut members: Vec<_> = json.children(inside).collect();
+            members.sort_unstable_by_key(|(name, _)| *name);
             to.push('{');
             for (name, value) in members {
                 quote(name, to);
