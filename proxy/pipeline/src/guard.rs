@@ -87,32 +87,6 @@ impl Found {
     }
 }
 
-impl Found {
-    /// The status the client receives.
-    pub(crate) fn status(&self) -> StatusCode {
-        match self {
-            Self::Address | Self::Country | Self::Match(_) => StatusCode::FORBIDDEN,
-            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Headers => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::Target => StatusCode::URI_TOO_LONG,
-        }
-    }
-
-    /// The stable code, for clients, logs and metrics.
-    pub(crate) fn code(&self) -> &'static str {
-        match self {
-            Self::Address => "address-refused",
-            Self::Country => "country-refused",
-            Self::Match(_) => "match-refused",
-            Self::Method(_) => "method-refused",
-            Self::ContentType => "content-type-refused",
-            Self::Headers => "headers-too-large",
-            Self::Target => "target-too-large",
-        }
-    }
-}
-
 /// What a rule finds in a request. Of a body, what is held of it is looked at.
 pub fn find(rule: &GuardRule, view: GuardView<'_>) -> Option<Found> {
     match &rule.condition {

@@ -51,7 +51,7 @@ impl Fault {
         self
     }
 
-    fn finish(self: Box<Self>) -> Refusal {
+    fn finish(self) -> Refusal {
         let steps = self.steps.iter().rev();
         let pointer = steps.fold(String::new(), |pointer, step| below(&pointer, step));
         Refusal { pointer, message: self.message }
