@@ -140,8 +140,7 @@ impl Meter {
     /// How a quota stands on a day.
     pub fn standing(&self, quota: Quota, today: Day) -> QuotaStanding {
         let period = quota.period;
-        let now = Counted::of_word(self.periods.get(period).load(Ordering::Relaxed))
-            .plus(period.first(today), 0);
+        let now = self.counted(period, today);
         QuotaStanding {
             remaining: quota.remaining(now.requests),
             until_ms: period.next(now.day).begins_ms(),
@@ -151,8 +150,12 @@ impl Meter {
     /// Requests that count in the period that a day is in; fewer than none, where more were
     /// forgiven than made.
     pub fn used(&self, period: Period, today: Day) -> i64 {
+        self.counted(period, today).requests
+    }
+
+    fn counted(&self, period: Period, today: Day) -> Counted {
         let now = Counted::of_word(self.periods.get(period).load(Ordering::Relaxed));
-        now.plus(period.first(today), 0).requests
+        now.plus(period.first(today), 0)
     }
 
     /// Counts a request, where its quota has room. A clock that goes back opens no quota

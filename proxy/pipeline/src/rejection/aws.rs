@@ -105,8 +105,9 @@ impl Rejection {
                     body: json!({ "message": null }),
                 };
             }
-            Self::NoPlan(_) => plain(StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden"),
-            Self::Preflight(_) => plain(StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden"),
+            Self::NoPlan(_) | Self::Preflight(_) => {
+                plain(StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden")
+            }
             Self::Guarded { found: Found::ContentType, .. } | Self::UnsupportedMediaType(_) => {
                 let message = "Unsupported Media Type";
                 plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BadRequestException", message)
