@@ -162,6 +162,7 @@ fn every_metric_that_is_promised_is_there() {
         "portcullis_plugin_duration_seconds_bucket",
         "portcullis_plugin_instances_started_total",
         "portcullis_plugin_image_ready",
+        "portcullis_plugin_image_pending",
         "portcullis_plugin_memory_high_water_bytes",
         "portcullis_plugin_bytes_read_total",
         "portcullis_plugin_log_lines_total",

@@ -9,7 +9,7 @@ use portcullis_config::{PluginUseId, Use};
 use portcullis_pipeline::{
     Arrival, Call, HeldBody, Plugins as _, RouteFacts, Scheme, View, ViewParts,
 };
-use portcullis_plugin_host::{Engine, PluginHost};
+use portcullis_plugin_host::{Engine, ImageState, PluginHost};
 
 use crate::site::{Config, Site};
 
@@ -102,7 +102,7 @@ pub(crate) fn authorizer(engine: &Engine, site: &Site, keys: &str) -> Result<Plu
 /// Waits until fresh instances start from an image.
 pub(crate) fn wait_for_image(host: &PluginHost, at_most: Duration) -> Result<()> {
     let deadline = Instant::now() + at_most;
-    while !host.readings().iter().all(|reading| reading.image_ready) {
+    while !host.readings().iter().all(|reading| reading.image == ImageState::Ready) {
         ensure!(Instant::now() < deadline, "the image is not ready");
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -211,14 +211,9 @@ impl Gateway {
 
     /// Waits until no image is being made, which takes time and memory.
     pub fn wait_for_images(&self) {
-        let is_made_here = |task: fs::DirEntry| {
-            let name = fs::read_to_string(task.path().join("comm"));
-            name.is_ok_and(|name| name.trim_end() == "images")
-        };
+        let name = "portcullis_plugin_image_pending";
         eventually_within(START, "an end of making images", || {
-            let tasks = fs::read_dir(format!("/proc/{}/task", self.child.0.id()));
-            let mut tasks = tasks.expect("the process has threads").map_while(Result::ok);
-            (!tasks.any(is_made_here)).then_some(())
+            (self.metrics().sum(name, &[]) == 0.0).then_some(())
         });
     }
 

@@ -2,6 +2,7 @@
 //! part of a component whose instances start configured.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use sha2::{Digest as _, Sha256};
@@ -26,6 +27,15 @@ pub(crate) struct Order {
     pub(crate) bare: Arc<UseShared>,
     /// What randomness that is drawn meanwhile may be for.
     pub(crate) drawn: Drawn,
+}
+
+impl Drop for Order {
+    /// However it ended, and where it was never begun: nobody waits for it any longer.
+    fn drop(&mut self) {
+        if let Some(loaded) = self.loaded.upgrade() {
+            loaded.image_pending.store(false, Ordering::Release);
+        }
+    }
 }
 
 /// What a plugin may draw randomness for while it is configured.

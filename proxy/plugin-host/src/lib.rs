@@ -48,4 +48,4 @@ pub use engine::{Engine, EngineError, EngineSettings};
 pub use host::{LoadedComponent, PluginHost};
 pub use inspect::{ComponentProblem, Surface};
 pub use inspection::{Inspection, InspectionProblem, PlannedRole};
-pub use metrics::{BreakerReading, UseReading};
+pub use metrics::{BreakerReading, ImageState, UseReading};

@@ -9,6 +9,7 @@ mod streaming;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -190,6 +191,7 @@ impl Engine {
             shared,
             settings,
             prepared: ArcSwap::new(prepared),
+            image_pending: AtomicBool::new(wants_image),
             keeping: keeping(plugin_use, isolation, slots),
             on_fault: plugin_use.on_fault,
             cache: introduction.cache(plugin_use)?.map(ResultCache::new),

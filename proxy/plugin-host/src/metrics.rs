@@ -70,8 +70,8 @@ pub struct UseReading {
     pub duration: (u64, f64),
     /// Instances started: from a configured image, and configured one by one.
     pub instances_started: (u64, u64),
-    /// Whether fresh instances start from a configured image.
-    pub image_ready: bool,
+    /// What there is of its configured image.
+    pub image: ImageState,
     /// The most linear memory an instance has had, in bytes.
     pub memory_high_water: u64,
     /// Bytes of requests and responses passed to the plugin.
@@ -84,6 +84,18 @@ pub struct UseReading {
     pub http_calls: u64,
     /// HTTP requests of it that were refused: not granted, or too many.
     pub http_refused: u64,
+}
+
+/// What there is of a plugin use's configured image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ImageState {
+    /// None, and none will come: each instance is configured for itself.
+    #[default]
+    None,
+    /// It is being made, or waits for that.
+    Pending,
+    /// Fresh instances start from it.
+    Ready,
 }
 
 /// What the breaker of a plugin use did.
@@ -168,7 +180,7 @@ impl UseMetrics {
             duration_buckets: buckets.collect(),
             duration: (get(&self.calls), Duration::from_nanos(get(&self.nanos)).as_secs_f64()),
             instances_started: (get(&self.started_from_image), get(&self.started_per_instance)),
-            image_ready: false,
+            image: ImageState::None,
             memory_high_water: get(&self.memory_high_water),
             bytes_read: get(&self.bytes_read),
             log_lines: (0, 0),

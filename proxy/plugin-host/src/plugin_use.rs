@@ -1,6 +1,7 @@
 //! A configured use of a plugin, loaded.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use crossbeam_queue::ArrayQueue;
@@ -21,7 +22,7 @@ use crate::engine::Engine;
 use crate::identity;
 use crate::instance::{Configured, Prepared, RoleAnswer, RoleCall};
 use crate::load::PlannedLimit;
-use crate::metrics::{BreakerReading, DecisionKind, UseMetrics, UseReading};
+use crate::metrics::{BreakerReading, DecisionKind, ImageState, UseMetrics, UseReading};
 use crate::result_cache::{Asking, NoGrant, ResultCache};
 use crate::shared::UseShared;
 use crate::slots::Slots;
@@ -42,6 +43,8 @@ pub(crate) struct LoadedUse {
     pub(crate) settings: String,
     /// What instances are made of; replaced when the image is ready.
     pub(crate) prepared: ArcSwap<Prepared>,
+    /// Whether an image is being made, or waits for that.
+    pub(crate) image_pending: AtomicBool,
     /// What each role reads.
     pub(crate) reads: Vec<(Role, Reads)>,
     /// How clients may identify themselves to it.
@@ -214,7 +217,7 @@ impl LoadedUse {
         UseReading {
             http_calls,
             http_refused,
-            image_ready: self.prepared.load().configured == Configured::InImage,
+            image: self.image(),
             log_lines: self.shared.log.counts(),
             breaker: BreakerReading {
                 is_open: self.keeping.breaker.is_open(),
@@ -222,6 +225,16 @@ impl LoadedUse {
                 clients_refused: self.keeping.breaker.clients_refused(),
             },
             ..self.metrics.reading(&self.names.name, &self.names.plugin)
+        }
+    }
+
+    fn image(&self) -> ImageState {
+        // In this order: one that ends in between is seen as ready.
+        let is_pending = self.image_pending.load(Ordering::Acquire);
+        match self.prepared.load().configured {
+            Configured::InImage => ImageState::Ready,
+            Configured::PerInstance if is_pending => ImageState::Pending,
+            Configured::PerInstance => ImageState::None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use portcullis_limits::LimitReading;
-use portcullis_plugin_host::{IssuerReading, UseReading};
+use portcullis_plugin_host::{ImageState, IssuerReading, UseReading};
 use portcullis_state::StoreReading;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
@@ -174,7 +174,12 @@ impl Readings {
         let head = ("plugin_image_ready", "Whether instances start from a configured image");
         let mut ready = family(encoder, head, MetricType::Gauge)?;
         for plugin in &self.plugins {
-            gauge(&mut ready, &named(plugin), u64::from(plugin.image_ready))?;
+            gauge(&mut ready, &named(plugin), u64::from(plugin.image == ImageState::Ready))?;
+        }
+        let head = ("plugin_image_pending", "Whether a configured image is still being made");
+        let mut pending = family(encoder, head, MetricType::Gauge)?;
+        for plugin in &self.plugins {
+            gauge(&mut pending, &named(plugin), u64::from(plugin.image == ImageState::Pending))?;
         }
         let head =
             ("plugin_memory_high_water_bytes", "The most memory an instance of a plugin has had");
