@@ -43,6 +43,7 @@ mod openapi;
 mod plugin_test;
 mod policies;
 mod reads;
+mod respond;
 mod routing;
 mod schemas;
 mod scopes;

@@ -15,9 +15,10 @@ mod limit;
 mod mapping;
 mod plan;
 mod plugin_use;
+mod respond;
 mod upstream;
 
-pub(crate) use api::{Api, Errors, OpenApi, Respond, Rewrite, Route, Scopes, Unsupported, Use};
+pub(crate) use api::{Api, Errors, OpenApi, Rewrite, Route, Scopes, Unsupported, Use};
 pub(crate) use checks::{
     Body, CheckTable, Checks, Dialect, Formats, JsonRules, OtherMediaTypes, Parameter,
     ParameterFormat, ParameterType,
@@ -35,6 +36,7 @@ pub(crate) use plugin_use::{
     Budget, Cache, Grants, HttpGrant, IdentitySource, Isolation, IsolationWord, Issuer, OnFault,
     PluginUse, Secret,
 };
+pub(crate) use respond::Respond;
 pub(crate) use upstream::{
     Balance, BalanceWord, HealthCheck, Host, HostWord, Protocol, Timeouts, Upstream, UpstreamTls,
 };

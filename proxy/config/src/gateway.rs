@@ -22,6 +22,7 @@ mod plan;
 mod plugin_use;
 mod process;
 mod resource;
+mod respond;
 mod route;
 mod rules;
 mod source;
@@ -50,6 +51,7 @@ pub use plan::{Plan, RoutePlan, RoutePlans};
 pub use plugin_use::{Budget, Isolation, OnFault, PluginUse, PluginUseId, Role, Use};
 pub use process::{AccessLog, Admin, Shutdown};
 pub use resource::ApiResource;
+pub use respond::{Escape, JsonPart, Respond, RespondBody, RespondStatus};
 pub use route::{Api, Errors, HostPattern, Integration, PathRewrite, Route, RouteMatch};
 pub use rules::{
     BodyRule, Edge, Items, Judge, Many, OtherMediaTypes, ParameterAt, ParameterRule, Range,

@@ -19,7 +19,7 @@ mod scalars;
 pub(crate) use amounts::{Amount, Scalar};
 pub(crate) use macros::{table, texts, words};
 pub(crate) use rate::Rate;
-pub(crate) use scalars::{Number, Settings, Size, Time, TimeOrZero};
+pub(crate) use scalars::{AnyJson, Number, Settings, Size, Time, TimeOrZero};
 
 /// A type that can be read from a node.
 pub(crate) trait Read: Sized {

@@ -30,6 +30,7 @@ mod plans;
 mod plugin_use;
 mod policy;
 mod reachable;
+mod respond;
 mod route;
 mod schemas;
 mod shared_limits;

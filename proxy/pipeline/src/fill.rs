@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use crate::incoming::HeldBody;
 use crate::phase::canonical::decode;
 use crate::phase::identity_headers::attribute_text;
+use crate::plugins::Value;
 use crate::view::View;
 
 /// Integers up to here are the same in every program that reads them.
@@ -66,6 +67,27 @@ impl Known<'_> {
             Placeholder::ResponseBody(path) => place(self.response.as_ref()?.body.as_ref()?, path),
         }
     }
+
+    /// What a placeholder stands for, with the type it has.
+    pub(crate) fn value(&self, placeholder: &Placeholder) -> Option<Json> {
+        match placeholder {
+            Placeholder::Body(path) => value(self.body.as_ref()?, path),
+            Placeholder::Attribute(name) => match self.view.attribute(name)? {
+                Value::Text(text) => Some(text.into()),
+                Value::Integer(number) => Some(number.into()),
+                Value::Boolean(value) => Some(value.into()),
+                Value::Texts(texts) => Some(texts.into()),
+                bytes @ Value::Bytes(_) => attribute_text(name, bytes).map(Json::from),
+            },
+            Placeholder::ResponseStatus => {
+                self.response.as_ref().map(|response| response.status.as_u16().into())
+            }
+            Placeholder::ResponseBody(path) => value(self.response.as_ref()?.body.as_ref()?, path),
+            Placeholder::Header(_) | Placeholder::Query(_) | Placeholder::ResponseHeader(_) => {
+                self.text(placeholder).map(Json::from)
+            }
+        }
+    }
 }
 
 /// The name and the value of a pair of a query, decoded where they are UTF-8.
@@ -86,8 +108,26 @@ fn query(query: &str, name: &str) -> Option<String> {
     joined(values.map(|(_, value)| value).collect::<Option<Vec<_>>>()?)
 }
 
-/// What is at a place of a document.
+/// What is at a place of a document, as a text.
 fn place(document: &Json, path: &JsonPath) -> Option<String> {
+    let scalars = found(document, path).into_iter().flat_map(|it| match it {
+        Json::Array(items) => items.iter().map(scalar).collect(),
+        other => vec![scalar(other)],
+    });
+    joined(scalars.collect::<Option<Vec<_>>>()?)
+}
+
+/// What is at a place of a document, as it is there: a list, where it is every place of
+/// some.
+fn value(document: &Json, path: &JsonPath) -> Option<Json> {
+    let found = found(document, path);
+    if path.steps().iter().any(|step| matches!(step, Step::Every)) {
+        return Some(found.into_iter().cloned().collect());
+    }
+    found.first().map(|it| Json::clone(it))
+}
+
+fn found<'a>(document: &'a Json, path: &JsonPath) -> Vec<&'a Json> {
     let mut found = vec![document];
     for step in path.steps() {
         found = match step {
@@ -98,11 +138,7 @@ fn place(document: &Json, path: &JsonPath) -> Option<String> {
             Step::Every => found.into_iter().flat_map(every).collect(),
         };
     }
-    let scalars = found.into_iter().flat_map(|it| match it {
-        Json::Array(items) => items.iter().map(scalar).collect(),
-        other => vec![scalar(other)],
-    });
-    joined(scalars.collect::<Option<Vec<_>>>()?)
+    found
 }
 
 fn element(document: &Json, index: i32) -> Option<&Json> {

@@ -30,6 +30,7 @@ mod policy;
 mod query;
 mod record;
 mod rejection;
+mod respond;
 mod route_table;
 mod unreached;
 mod vary;

@@ -88,7 +88,7 @@ fn append(headers: &mut HeaderMap, name: &HeaderName, known: &Known<'_>, templat
 }
 
 /// A value that its reader sees as it is; what a header cannot hold counts as missing.
-fn header_value(known: &Known<'_>, template: &Template) -> Option<HeaderValue> {
+pub(crate) fn header_value(known: &Known<'_>, template: &Template) -> Option<HeaderValue> {
     let text = known.fill(template)?;
     if text.len() > LONGEST || !is_kept(&text) {
         return None;

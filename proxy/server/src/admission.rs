@@ -169,7 +169,7 @@ fn going_on(
 ) -> Result<(Arc<Forward>, Arc<UpstreamPool>), UpstreamFailure> {
     let pool = match &forward.route.route.integration {
         Integration::Proxy { upstream, .. } => running.upstreams.find(upstream),
-        Integration::Fixed { .. } => None,
+        Integration::Respond(_) => None,
     };
     let pool = pool.ok_or(UpstreamFailure::NoHealthyEndpoint)?;
     Ok((Arc::new(forward), Arc::clone(pool)))

@@ -102,7 +102,7 @@ impl ShownRoute {
             response: route.response.as_deref().map(shown_mapping::response).unwrap_or_default(),
             answered_by: match &route.integration {
                 Integration::Proxy { upstream, .. } => format!("upstream {}", upstream.name),
-                Integration::Fixed { status, .. } => format!("status {}", status.as_u16()),
+                Integration::Respond(respond) => format!("status {}", respond.status),
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Checks, Composable, Compression, Concurrencies, Cors, FailedAuthorizations, FilePath, Guard,
-    JsonRules, Off, RequestMapping, ResponseMapping, Text, Throttles, UsagePlan,
+    JsonRules, Off, RequestMapping, Respond, ResponseMapping, Text, Throttles, UsagePlan,
 };
 use crate::read::{Either, Named, Number, Size, Written, table, words};
 
@@ -188,19 +188,6 @@ table! {
         with: Text,
         /// The argument.
         r#use: Option<String>,
-    }
-}
-
-table! {
-    /// An answer that is always the same.
-    "a respond table"
-    struct Respond {
-        /// The status.
-        status: Written<Number<200, 599>> = 200,
-        /// The headers.
-        headers: Named<Text>,
-        /// The body.
-        body: Option<Written<String>>,
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::Method;
 
+use super::respond::Respond;
 use super::{
     Access, ApiResource, Compression, Cors, Guard, IdentityHeader, PluginUseId, RequestMapping,
     RequestRules, ResponseMapping, Role, RouteLimits, Scopes, Upstream, Use,
@@ -142,15 +143,8 @@ pub enum Integration {
         /// How the path changes on the way.
         path: PathRewrite,
     },
-    /// The gateway itself, always with this.
-    Fixed {
-        /// The status.
-        status: http::StatusCode,
-        /// The headers.
-        headers: Vec<(HeaderName, HeaderValue)>,
-        /// The body.
-        body: String,
-    },
+    /// The gateway itself.
+    Respond(Respond),
 }
 
 /// How the path changes on its way to the upstream.

@@ -201,3 +201,25 @@ impl Read for Settings {
         json!({ "type": "object", "title": "table" })
     }
 }
+
+/// A document of the operator's own: any value.
+#[derive(Debug, Clone)]
+pub(crate) struct AnyJson(pub(crate) Node);
+
+impl Read for AnyJson {
+    fn accepts(_: &Value) -> bool {
+        true
+    }
+
+    fn expected() -> String {
+        "a JSON value".to_owned()
+    }
+
+    fn read_accepted(node: &Node, _: &mut Problems) -> Option<Self> {
+        Some(Self(node.clone()))
+    }
+
+    fn schema() -> Json {
+        json!({ "title": "JSON" })
+    }
+}

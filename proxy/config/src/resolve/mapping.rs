@@ -47,46 +47,46 @@ pub(super) fn request(
     around: Around<'_>,
     resolver: &mut Resolver<'_>,
 ) -> Arc<RequestMapping> {
-    let mut reading = Reading { side: Side::Request, around, resolver };
+    let mut values = Values::of_request(around, resolver);
     let mut mapping = RequestMapping::default();
     for text in written.remove.iter().flatten() {
-        match reading.target(&text.value, &text.place) {
+        match values.target(&text.value, &text.place) {
             Some(Target::Header(name)) => mapping.headers.push(Change::Remove(name)),
             Some(Target::Query(name)) => mapping.query.push(Change::Remove(name)),
-            Some(Target::Path | Target::Status) => reading.not_here(text, "removed"),
+            Some(Target::Path | Target::Status) => values.not_here(text, "removed"),
             None => {}
         }
     }
     for entry in &written.set.entries {
-        let target = reading.target(&entry.name, &entry.place);
+        let target = values.target(&entry.name, &entry.place);
         let Some((target, text)) = target.zip(entry.value.as_ref()) else { continue };
         match target {
             Target::Header(name) => {
-                let value = reading.header_value(text);
+                let value = values.header_value(text);
                 mapping.headers.extend(value.map(|value| Change::Set(name, value)));
             }
             Target::Query(name) => {
-                let value = reading.template(text);
+                let value = values.template(text);
                 mapping.query.extend(value.map(|value| Change::Set(name, value)));
             }
-            Target::Path | Target::Status => mapping.path = reading.path(text),
+            Target::Path | Target::Status => mapping.path = values.path(text),
         }
     }
     for entry in &written.append.entries {
-        let target = reading.target(&entry.name, &entry.place);
+        let target = values.target(&entry.name, &entry.place);
         let Some((target, text)) = target.zip(entry.value.as_ref()) else { continue };
         match target {
             Target::Header(name) => {
-                let value = reading.header_value(text);
+                let value = values.header_value(text);
                 mapping.headers.extend(value.map(|value| Change::Append(name, value)));
             }
             Target::Query(name) => {
-                let value = reading.template(text);
+                let value = values.template(text);
                 mapping.query.extend(value.map(|value| Change::Append(name, value)));
             }
             Target::Path | Target::Status => {
                 let key = Text { value: entry.name.clone(), place: entry.place.clone() };
-                reading.not_here(&key, "appended to");
+                values.not_here(&key, "appended to");
             }
         }
     }
@@ -101,18 +101,18 @@ pub(super) fn response(
     around: Around<'_>,
     resolver: &mut Resolver<'_>,
 ) -> Arc<ResponseMapping> {
-    let mut reading = Reading { side: Side::Response, around, resolver };
-    let always = reading.changes(written.remove.as_ref(), &written.set, &written.append);
+    let mut values = Values { side: Side::Response, around, resolver };
+    let always = values.changes(written.remove.as_ref(), &written.set, &written.append);
     let mut mapping = ResponseMapping { always, ..ResponseMapping::default() };
     for entry in &written.on.entries {
         let statuses = status_match(&entry.name);
         if statuses.is_none() {
             let message = format!("`{}` is no status", entry.name);
             let help = "write one as `404`, or a class as `4xx`, from 200 to 599";
-            reading.resolver.problem_with_help(&entry.place, message, help);
+            values.resolver.problem_with_help(&entry.place, message, help);
         }
         let Some(table) = &entry.value else { continue };
-        let changes = reading.changes(table.remove.as_ref(), &table.set, &table.append);
+        let changes = values.changes(table.remove.as_ref(), &table.set, &table.append);
         mapping.on.extend(statuses.map(|statuses| (statuses, changes)));
     }
     mapping.on.sort_by_key(|(statuses, _)| *statuses);
@@ -128,7 +128,10 @@ pub(super) fn response(
 pub(super) fn check_route(written: &document::Route, route: &Route, resolver: &mut Resolver<'_>) {
     let own_request = written.request.as_ref().map(|own| &own.place);
     let own_response = written.response.as_ref().map(|own| &own.place);
-    if let Integration::Fixed { .. } = route.integration {
+    if let Integration::Respond(respond) = &route.integration {
+        if let (Some(_), Some(own)) = (respond.request_body, &written.respond) {
+            check_streams(route, "respond", &own.place, resolver);
+        }
         for place in own_request.into_iter().chain(own_response) {
             let message = "a route with `respond` forwards nothing, so nothing can be changed";
             resolver.problem(place, message);
@@ -194,14 +197,29 @@ fn status_match(text: &str) -> Option<StatusMatch> {
     Some(StatusMatch::Is(code))
 }
 
-/// The table of one message while it is read.
-struct Reading<'r, 'a, 's> {
+/// What stands for values, while a table about one message is read.
+pub(super) struct Values<'r, 'a, 's> {
     side: Side,
     around: Around<'a>,
     resolver: &'r mut Resolver<'s>,
 }
 
-impl Reading<'_, '_, '_> {
+impl<'r, 'a, 's> Values<'r, 'a, 's> {
+    /// Values that are known before there is a response.
+    pub(super) fn of_request(around: Around<'a>, resolver: &'r mut Resolver<'s>) -> Self {
+        Self { side: Side::Request, around, resolver }
+    }
+
+    /// Notes a problem.
+    pub(super) fn problem(&mut self, place: &Place, message: &str) {
+        self.resolver.problem(place, message);
+    }
+
+    /// Notes a problem, and what can be done about it.
+    pub(super) fn problem_with_help(&mut self, place: &Place, message: &str, help: &str) {
+        self.resolver.problem_with_help(place, message, help);
+    }
+
     fn changes(
         &mut self,
         remove: Option<&Vec<Text>>,
@@ -291,7 +309,8 @@ impl Reading<'_, '_, '_> {
         }
     }
 
-    fn header(&mut self, text: &str, place: &Place) -> Option<HeaderName> {
+    /// A header that may be written here.
+    pub(super) fn header(&mut self, text: &str, place: &Place) -> Option<HeaderName> {
         let Ok(name) = HeaderName::try_from(text) else {
             self.resolver.problem(place, format!("`{text}` is no header"));
             return None;
@@ -308,8 +327,8 @@ impl Reading<'_, '_, '_> {
         self.resolver.problem(&text.place, format!("`{}` cannot be {what}", text.value));
     }
 
-    /// A value whose placeholders can stand for something here.
-    fn template(&mut self, text: &Text) -> Option<Template> {
+    /// A text whose placeholders can stand for something here.
+    pub(super) fn template(&mut self, text: &Text) -> Option<Template> {
         let template = match Template::parse(&text.value) {
             Ok(template) => template,
             Err(problem) => {
@@ -324,7 +343,8 @@ impl Reading<'_, '_, '_> {
         Some(template)
     }
 
-    fn header_value(&mut self, text: &Text) -> Option<Template> {
+    /// A text that a header can hold, whatever its placeholders stand for.
+    pub(super) fn header_value(&mut self, text: &Text) -> Option<Template> {
         let template = self.template(text)?;
         let mut plain = template.parts().iter().filter_map(|part| match part {
             Part::Text(text) => Some(text),

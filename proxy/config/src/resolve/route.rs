@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::Method;
 
 use super::api::{self, Choice, Inherited, Known};
 use super::openapi::Described;
 use super::plugin_use::PluginUses;
-use super::{Resolver, checks, compression, cors, identity, mapping};
+use super::{Resolver, checks, compression, cors, identity, mapping, respond};
 use crate::diagnostic::Place;
-use crate::document::{self, Respond, Rewrite, Text};
+use crate::document::{self, Rewrite, Text};
 use crate::gateway::{Access, Integration, PathRewrite, Role, Route, RouteMatch, Scopes, Upstream};
 use crate::path::{PathPattern, Segment};
 use crate::read::{self, NamedEntry};
@@ -41,9 +41,6 @@ const METHODS: &[&str] = &[
     "LINK",
     "UNLINK",
 ];
-
-/// Headers that frame a message, which is the gateway's own work.
-const FRAMING: &[&str] = &["connection", "content-length", "transfer-encoding", "upgrade"];
 
 /// Checks a whole route before giving up on it, so that one run shows every problem.
 pub(super) fn route(
@@ -78,7 +75,8 @@ pub(super) fn route(
     let rewrite = written.rewrite.as_ref();
     let rewrite = rewrite.map(|rewrite| path_rewrite(rewrite, prefix.as_deref(), resolver));
     let upstream = api::upstream(written.upstream.as_ref(), upstreams, resolver);
-    let integration = integration(entry, written, (upstream, rewrite), inherited, resolver);
+    let integration =
+        integration((entry, around), written, (upstream, rewrite), inherited, resolver);
     let cors = cors::of_route(written.cors.as_ref(), inherited.cors.as_ref(), resolver);
     let own = written.compression.as_ref();
     let compression = compression::of_route(own, inherited.compression.as_ref(), resolver);
@@ -232,7 +230,7 @@ fn scopes(
 }
 
 fn integration(
-    entry: &NamedEntry<document::Route>,
+    (entry, around): (&NamedEntry<document::Route>, mapping::Around<'_>),
     written: &document::Route,
     (upstream, rewrite): (Choice<Arc<Upstream>>, Option<PathRewrite>),
     inherited: &Inherited,
@@ -247,7 +245,7 @@ fn integration(
             let message = "a route with `respond` forwards nothing, so no path can be rewritten";
             resolver.problem(&rewrite.place, message);
         }
-        return fixed(respond, resolver);
+        return respond::respond(respond, around, resolver).map(Integration::Respond);
     }
     let upstream = if written.whole { upstream } else { upstream.in_doubt() };
     match upstream.or(&inherited.upstream) {
@@ -262,35 +260,6 @@ fn integration(
             None
         }
     }
-}
-
-fn fixed(written: &Respond, resolver: &mut Resolver<'_>) -> Option<Integration> {
-    let code = written.status.value.0;
-    let body = written.body.as_ref();
-    if let (204 | 304, Some(body)) = (code, body.filter(|body| !body.value.is_empty())) {
-        resolver.problem(&body.place, format!("a response of status {code} has no body"));
-    }
-    let mut headers = Vec::new();
-    for entry in &written.headers.entries {
-        let name = HeaderName::try_from(entry.name.as_str()).ok();
-        match &name {
-            None => resolver.problem(&entry.place, format!("`{}` is no header", entry.name)),
-            Some(name) if FRAMING.contains(&name.as_str()) => {
-                let message = format!("header `{name}` is the gateway's own to write");
-                resolver.problem(&entry.place, message);
-            }
-            Some(_) => {}
-        }
-        let Some(text) = &entry.value else { continue };
-        let value = HeaderValue::from_str(&text.value).ok();
-        if value.is_none() {
-            resolver.problem(&text.place, "a header cannot hold this");
-        }
-        headers.extend(name.zip(value));
-    }
-    let status = u16::try_from(code).ok().and_then(|code| StatusCode::from_u16(code).ok());
-    let body = body.map(|body| body.value.clone()).unwrap_or_default();
-    Some(Integration::Fixed { status: status?, headers, body })
 }
 
 /// The whole segments that every path of the route starts with.

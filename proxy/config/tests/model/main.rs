@@ -9,8 +9,8 @@ use portcullis_config::{
     Access, AccessLog, Authorization, Balance, CacheRule, ClientCertificate, Gateway, HashKey,
     HostPattern, HostRewrite, IdentityHeader, Integration, Isolation, IssuerGrant, IssuerKeys,
     KeyTimes, KeyValueGrant, OnFault, Origin, OriginHost, PathRewrite, PluginUseId, Process,
-    RequestPart, Role, RouteMatch, Scopes, Surroundings, TlsVersion, UpstreamProtocol, Use, load,
-    parse, parse_within, reference, schema,
+    RequestPart, RespondBody, Role, RouteMatch, Scopes, Surroundings, TlsVersion, UpstreamProtocol,
+    Use, load, parse, parse_within, reference, schema,
 };
 
 /// The files of a folder, and the variable `HMAC`.
@@ -271,7 +271,7 @@ fn the_services_a_plugin_may_call_are_as_written() {
 fn routes_inherit_what_they_do_not_write() {
     let (_folder, gateway) = whole();
 
-    let [api, other, _described] = &gateway.apis[..] else { panic!("three apis") };
+    let [api, other, ..] = &gateway.apis[..] else { panic!("two apis") };
     let hosts =
         [HostPattern::Exact("api.example.com".into()), HostPattern::Wildcard("example.org".into())];
     assert_eq!((&api.hosts[..], api.base_path.as_str()), (&hosts[..], "/v1"));
@@ -300,10 +300,9 @@ fn routes_inherit_what_they_do_not_write() {
     let rewrite = PathRewrite::ReplacePrefix { strip: "/v1".into(), add: "/api".into() };
     assert_eq!((upstream.name.as_str(), path), ("plain", &rewrite));
     assert_eq!(default.matches, RouteMatch::Default);
-    let Integration::Fixed { status, headers, body } = &default.integration else {
-        panic!("fixed")
-    };
-    assert_eq!((status.as_u16(), headers.len(), body.as_str()), (404, 1, "no such order"));
+    let Integration::Respond(fixed) = &default.integration else { panic!("fixed") };
+    assert_eq!((fixed.status.to_string().as_str(), fixed.headers.len()), ("404", 1));
+    assert!(matches!(&fixed.body, RespondBody::Text(text) if text == "no such order"));
     assert_eq!(other.routes[0].body_limit, 16 << 30);
     assert!(matches!(&other.routes[0].matches, RouteMatch::Path { method: None, .. }));
 }
@@ -316,7 +315,7 @@ fn compositions_are_as_written() {
         let argument = argument.map(str::to_owned);
         Authorization::One(Use { plugin: PluginUseId(plugin), argument })
     };
-    let [_, other, _] = &gateway.apis[..] else { panic!("three apis") };
+    let [_, other, ..] = &gateway.apis[..] else { panic!("two apis") };
     let [either, both] = &other.routes[..] else { panic!("two routes") };
     let staff = Authorization::All(vec![by(1, Some("read")), by(1, Some("write"))]);
     assert_eq!(either.access, Access::By(Authorization::Any(vec![by(0, None), staff])));
@@ -327,7 +326,7 @@ fn compositions_are_as_written() {
 fn policies_know_an_api_by_account_and_region() {
     let (_folder, gateway) = whole();
 
-    let [api, other, _described] = &gateway.apis[..] else { panic!("three apis") };
+    let [api, other, ..] = &gateway.apis[..] else { panic!("two apis") };
     assert_eq!(api.resource.arn, "arn:aws:execute-api:eu-central-1:111122223333:orders");
     assert_eq!(api.resource.account, "111122223333");
     assert!(api.resource.policy.is_some() && other.resource.policy.is_none());

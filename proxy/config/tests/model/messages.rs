@@ -2,8 +2,9 @@
 //! the guard.
 
 use portcullis_config::{
-    AllowedHeaders, AllowedOrigins, Attack, Change, Coding, Compression, Country, GuardCondition,
-    GuardMode, GuardMost, GuardPart, Listed, MediaRange, StatusMatch, Template,
+    AllowedHeaders, AllowedOrigins, Attack, Change, Coding, Compression, Country, Escape,
+    GuardCondition, GuardMode, GuardMost, GuardPart, Integration, JsonPart, Listed, MediaRange,
+    Placeholder, RespondBody, StatusMatch, Template,
 };
 
 use crate::{seconds, whole};
@@ -12,7 +13,7 @@ use crate::{seconds, whole};
 fn what_pages_of_other_origins_may_do_is_as_written() {
     let (_folder, gateway) = whole();
 
-    let [api, other, _] = &gateway.apis[..] else { panic!("three apis") };
+    let [api, other, ..] = &gateway.apis[..] else { panic!("two apis") };
     let cors = api.cors.as_deref().unwrap();
     assert!(cors.origins.allow("https://app.example.com") && cors.origins.allow("null"));
     assert!(cors.origins.allow("https://a.example.org") && !cors.origins.allow("https://a"));
@@ -148,4 +149,49 @@ fn guards_are_as_written() {
     assert_eq!(kinds, &[Attack::SqlInjection, Attack::CrossSiteScripting]);
     let expected = [GuardPart::Query, GuardPart::Body];
     assert_eq!((&parts[..], *body), (&expected[..], Some(64 * 1024)));
+}
+
+#[test]
+fn answers_of_the_gateway_are_as_written() {
+    let (_folder, gateway) = whole();
+
+    let mocks = gateway.apis.iter().find(|api| api.name == "mocks").unwrap();
+    let [Integration::Respond(order), Integration::Respond(page), Integration::Respond(fixed)] =
+        [0, 1, 2].map(|at| &mocks.routes[at].integration)
+    else {
+        panic!("answers")
+    };
+    let template = |text| Template::parse(text).unwrap();
+    assert_eq!(
+        (order.status.to_string().as_str(), order.request_body),
+        ("{query:status}", Some(2048))
+    );
+    assert_eq!(
+        (order.headers.len(), &order.headers["content-type"]),
+        (2, &"application/json".parse().unwrap())
+    );
+    assert_eq!(order.filled_headers, [("x-id".parse().unwrap(), template("{path:id}"))]);
+    let RespondBody::Json(parts) = &order.body else { panic!("JSON") };
+    let [
+        JsonPart::Written(head),
+        JsonPart::Typed(id),
+        JsonPart::Written(_),
+        JsonPart::Text(text),
+        JsonPart::Written(middle),
+        JsonPart::Typed(Placeholder::Body(lines)),
+        JsonPart::Written(end),
+    ] = parts.as_slice()
+    else {
+        panic!("{parts:?}")
+    };
+    assert_eq!((head.as_str(), id), ("{\"id\":", &Placeholder::Attribute("path:id".into())));
+    assert_eq!(text, &template("order {path:id}"));
+    assert_eq!(middle, ",\"a \\\"b\\\"\":[1,true,0.5,\"a{b\",18446744073709551615],\"lines\":");
+    assert_eq!((lines.to_string().as_str(), end.as_str()), ("$.lines[*]", "}"));
+
+    let RespondBody::Filled(text, Escape::Markup) = &page.body else { panic!("HTML") };
+    assert_eq!((text, page.request_body), (&template("<p>{path:id}</p>"), None));
+
+    assert!(matches!(&fixed.body, RespondBody::Text(text) if text == "{\"z\":1,\"a\":[]}"));
+    assert_eq!(fixed.headers["content-type"], "application/problem+json");
 }

@@ -1,7 +1,7 @@
 //! Rewrites a request for its upstream, or answers it.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use portcullis_config::{Integration, Role, Use};
+use http::{HeaderName, HeaderValue};
+use portcullis_config::{Integration, Respond, Role, Use};
 
 use crate::admitted::{Admitted, Answer, Forward, Outgoing};
 use crate::edit::{BodyAccess, append_allowed, apply_to_request, without_reserved};
@@ -16,6 +16,7 @@ use crate::phase::validate::Validated;
 use crate::plugins::{BodyMode, Call, PluginFault, Plugins, RequestOutcome};
 use crate::record::{Decision, DecisionKind, Record};
 use crate::rejection::Rejection;
+use crate::respond::respond;
 use crate::view::{View, ViewParts};
 
 /// Applies the route's rewrite, its identity headers, its mapping and its transforms, in
@@ -66,17 +67,15 @@ pub(crate) async fn transform_request<I: Incoming>(
             Err(fault) => skip_or_reject(plugins, transform.plugin, fault, record)?,
         }
     }
-    if let Integration::Fixed { status, headers, body } = &route.integration {
-        let detail = "the route has a fixed response".to_owned();
+    if let Integration::Respond(own) = &route.integration {
+        let answer = answer(own, authorized, incoming).await?;
         record.decision = Some(Decision {
             kind: DecisionKind::Answered,
             code: "fixed-response",
             reason: None,
-            detail,
+            detail: "the route is answered by the gateway itself".to_owned(),
         });
-        let headers: HeaderMap = headers.iter().cloned().collect();
-        let body = body.clone().into();
-        return Ok(answered(Answer { status: *status, headers, body }, validated));
+        return Ok(answered(answer, validated));
     }
     // The last chance: from here on the body streams past.
     if let Some(limit) = route.response.as_ref().and_then(|mapping| mapping.request_body) {
@@ -113,6 +112,20 @@ async fn ask<I: Incoming>(
         ..received
     };
     Ok(plugins.transform_request(Call { target: transform, view: View::of(&parts) }).await)
+}
+
+/// The answer that the gateway itself gives.
+async fn answer<I: Incoming>(
+    own: &Respond,
+    authorized: &Authorized,
+    incoming: &mut I,
+) -> Result<Answer, Rejection> {
+    if let Some(limit) = own.request_body {
+        hold_whole(limit.min(authorized.routed().route().body_limit), incoming).await?;
+    }
+    let parts = authorized.subject().as_received(incoming);
+    let body = own.request_body.and_then(|_| fill::json(incoming.held()));
+    Ok(respond(own, &Known { view: View::of(&parts), body, response: None }))
 }
 
 fn access(plugins: &impl Plugins, transform: &Use) -> BodyAccess {

@@ -42,7 +42,7 @@ impl ServedRoute {
     pub(crate) fn new(id: RouteId, api: &Api, route: Route) -> Self {
         let rewrite = match &route.integration {
             Integration::Proxy { path, .. } => Rewrite::new(path),
-            Integration::Fixed { .. } => None,
+            Integration::Respond(_) => None,
         };
         Self {
             id,

@@ -29,6 +29,8 @@ mod policies;
 #[cfg(test)]
 mod receive;
 #[cfg(test)]
+mod respond;
+#[cfg(test)]
 mod route_model;
 #[cfg(test)]
 mod routing;

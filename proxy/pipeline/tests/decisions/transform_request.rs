@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use portcullis_config::{Integration, Role, Route};
+use portcullis_config::{Integration, Respond, RespondBody, RespondStatus, Role, Route};
 use portcullis_pipeline::{
     Answer, BodyMode, Grant, PluginFault, Reads, RequestEdit as Edit, RequestOutcome, Value,
 };
@@ -199,11 +199,13 @@ async fn a_transform_may_answer_and_the_authorizers_headers_are_added() {
 
 #[tokio::test]
 async fn a_fixed_response_is_given_after_everything_else_passed() {
-    let integration = Integration::Fixed {
-        status: StatusCode::OK,
-        headers: vec![(NEW, value("1"))],
-        body: "hello".into(),
-    };
+    let integration = Integration::Respond(Respond {
+        status: RespondStatus::Is(StatusCode::OK),
+        headers: HeaderMap::from_iter([(NEW, value("1"))]),
+        filled_headers: Vec::new(),
+        body: RespondBody::Text("hello".into()),
+        request_body: None,
+    });
     let pipeline = pipeline(Route { integration, ..transformed() }, edits(Vec::new()));
 
     let outcome = admit(&pipeline, post()).await;
