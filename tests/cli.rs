@@ -37,6 +37,20 @@ fn a_good_configuration_is_checked_with_exit_code_0() {
 }
 
 #[test]
+fn a_command_that_needs_the_configuration_tells_what_is_wrong_with_it() {
+    let site = Site::new();
+    site.write("portcullis.toml", "state = 5\n");
+
+    for command in [&["consumer", "list"][..], &["usage", "show", "abc"]] {
+        let outcome = site.run(&[command, &["--config", "portcullis.toml"]].concat());
+
+        assert_eq!(outcome.code, Some(1), "{command:?}: {outcome:?}");
+        let expected = "error: expected a string, found an integer\n  --> portcullis.toml:1:9\n";
+        assert!(outcome.stderr.starts_with(expected), "{command:?}: {outcome:?}");
+    }
+}
+
+#[test]
 fn every_problem_is_shown_with_its_place_and_a_suggestion() {
     let site = Site::new();
     let outcome = site.check(

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Once;
 
 use clap::{Parser, Subcommand};
+use portcullis_config::Diagnostics;
 use portcullis_server::configuration::BuildError;
 use portcullis_server::start::{self, Fallback, StartError};
 use tracing_subscriber::EnvFilter;
@@ -98,10 +99,7 @@ fn main() -> ExitCode {
         Command::Schema => schema(),
         Command::Routes { file, json } => command::routes::run(&file, Output::of(json)),
         Command::Explain(command) => command.run(),
-        Command::Plugin(command) => command.run().unwrap_or_else(|error| {
-            eprintln!("error: {error:#}");
-            ExitCode::from(REFUSED)
-        }),
+        Command::Plugin(command) => command.run().unwrap_or_else(|error| refused(&error)),
         Command::Consumer(command) => done(command.run()),
         Command::Key(command) => done(command.run()),
         Command::AccessKey(command) => done(command.run()),
@@ -155,11 +153,17 @@ fn told(error: StartError, code: u8) -> ExitCode {
 fn done(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(REFUSED)
-        }
+        Err(error) => refused(&error),
     }
+}
+
+/// Tells of an error; problems of a file say themselves that they are errors.
+fn refused(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref::<Diagnostics>() {
+        Some(problems) => eprintln!("{problems}"),
+        None => eprintln!("error: {error:#}"),
+    }
+    ExitCode::from(REFUSED)
 }
 
 fn schema() -> ExitCode {

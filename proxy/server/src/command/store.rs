@@ -27,8 +27,7 @@ pub(crate) struct StoreArguments {
 impl StoreArguments {
     /// Opens the database; makes it where there is none.
     pub(crate) fn open(&self) -> anyhow::Result<Database> {
-        let directory = portcullis_config::state_directory(&self.config)
-            .map_err(|problems| anyhow::anyhow!("{problems}"))?;
+        let directory = portcullis_config::state_directory(&self.config)?;
         let directory = directory.with_context(|| {
             format!(
                 "`{}` has no key `state`: set it to the directory that is to keep credentials",

@@ -90,8 +90,7 @@ impl UsageCommand {
     }
 
     fn plans(&self) -> anyhow::Result<(Vec<Arc<Plan>>, Option<SharedLimits>)> {
-        let gateway = portcullis_config::load(self.store.config());
-        let gateway = gateway.map_err(|problems| anyhow::anyhow!("{problems}"))?;
+        let gateway = portcullis_config::load(self.store.config())?;
         Ok((gateway.plans, gateway.shared_limits))
     }
 }

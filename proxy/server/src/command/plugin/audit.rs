@@ -154,7 +154,7 @@ fn configured(file: &Path) -> anyhow::Result<Vec<PluginUse>> {
     let directory = file.parent().unwrap_or(Path::new(""));
     let name = file.display().to_string();
     let gateway = portcullis_config::parse_within(&text, &name, directory, &WithoutSecrets);
-    Ok(gateway.map_err(|problems| anyhow::anyhow!("{problems}"))?.plugin_uses)
+    Ok(gateway?.plugin_uses)
 }
 
 /// The files of this process, with something else in the place of every secret: whoever

@@ -35,8 +35,7 @@ pub(crate) struct Test {
 impl Test {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let file = CaseFile::read(&self.cases)?;
-        let grants =
-            portcullis_config::grants(&self.cases).map_err(|problems| anyhow!("{problems}"))?;
+        let grants = portcullis_config::grants(&self.cases)?;
         // A thread of its own for the answers, which are asked for while the plugin is loaded.
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
