@@ -2,6 +2,7 @@
 //! fetched from nowhere else than the operator meant.
 
 mod issuer;
+mod tokens;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -285,7 +286,7 @@ fn keys_that_are_too_old_are_used_no_more() {
     let gateway = verifying.with("refresh = \"100ms\"\nmax_stale = \"2s\"").start(&orders);
 
     issuer.answer_keys_with(Some("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".to_owned()));
-    eventually("refusals", || (ask(&gateway, &signer) == 401).then_some(()));
+    eventually("refusals", || (ask(&gateway, &signer) == 503).then_some(()));
 
     wait_for_reason(&gateway, "unavailable");
     issuer.publish(&[&signer]);
@@ -299,7 +300,7 @@ fn an_issuer_that_cannot_be_reached_holds_up_nothing() {
     issuer.answer_keys_with(Some(String::new()));
     let gateway = Verifying::discovering(&issuer).start(&orders);
 
-    assert_eq!(ask(&gateway, &signer), 401);
+    assert_eq!(ask(&gateway, &signer), 503);
     wait_for_reason(&gateway, "unavailable");
     gateway.wait_for_output("its tokens are refused");
 
@@ -316,7 +317,7 @@ fn an_issuer_that_says_nothing_holds_up_nothing() {
     verifying.grant = "discovery = true\ntimeout = \"500ms\"".to_owned();
     let gateway = verifying.start(&orders);
 
-    assert_eq!(ask(&gateway, &signer), 401);
+    assert_eq!(ask(&gateway, &signer), 503);
     wait_for_reason(&gateway, "unavailable");
     wait_for_refreshes(&gateway, "failed", 1.0);
 
@@ -330,7 +331,7 @@ fn a_document_of_another_issuer_is_none() {
     let issuer = Issuer::calling_itself("https://login.example.com", &[&signer]);
     let gateway = Verifying::discovering(&issuer).start(&orders);
 
-    assert_eq!(ask(&gateway, &signer), 401);
+    assert_eq!(ask(&gateway, &signer), 503);
 
     gateway.wait_for_output("the discovery document is of the issuer");
     assert_eq!(issuer.asked("/keys"), 0);
@@ -343,7 +344,7 @@ fn a_name_of_a_private_address_is_asked_only_where_that_is_granted() {
     let gateway = Verifying::discovering(&issuer).start(&orders);
     let trusting = Verifying::discovering(&issuer).with("private_addresses = true").start(&orders);
 
-    assert_eq!(ask(&gateway, &signer), 401);
+    assert_eq!(ask(&gateway, &signer), 503);
     gateway.wait_for_output("has no public address");
     assert_eq!(ask(&trusting, &signer), 200);
 }
@@ -362,7 +363,7 @@ fn an_issuer_over_tls_is_known_by_its_certificate() {
 
     let (trusting, doubting) = (start(&authority), start(&Authority::new()));
 
-    assert_eq!((ask(&trusting, &signer), ask(&doubting, &signer)), (200, 401));
+    assert_eq!((ask(&trusting, &signer), ask(&doubting, &signer)), (200, 503));
 }
 
 #[test]

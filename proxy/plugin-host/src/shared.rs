@@ -42,7 +42,7 @@ pub(crate) struct Opened {
 /// They are compared apart, as the one could fall where the other grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Generation {
-    /// Of the issuers' keys; grows when one is no longer trusted.
+    /// Of the issuers' keys; grows when they change.
     pub(crate) keys: u64,
     /// Of the store of credentials; another one after every change.
     pub(crate) credentials: u64,

@@ -38,7 +38,7 @@ pub(crate) enum IssuerKeySet {
 }
 
 impl IssuerKeySet {
-    /// Grows when a key is no longer trusted.
+    /// Grows when the keys change.
     pub(crate) fn generation(&self) -> u64 {
         match self {
             Self::Given(_) => 0,

@@ -66,12 +66,10 @@ impl Authorizer for Verifies {
                 Ok(Grant::to("signer").with_attribute("metadata", metadata))
             }
             Ok(false) => Err(Denial::unauthenticated("wrong-signature")),
-            Err(error) => Err(Denial::unauthenticated(match error {
-                KeyError::NotGranted => "not-granted",
-                KeyError::UnknownKey => "unknown-key",
-                KeyError::WrongKeyType => "wrong-key-type",
-                KeyError::Unavailable => "unavailable",
-            })),
+            Err(KeyError::NotGranted) => Err(Denial::unauthenticated("not-granted")),
+            Err(KeyError::UnknownKey) => Err(Denial::unauthenticated("unknown-key")),
+            Err(KeyError::WrongKeyType) => Err(Denial::unauthenticated("wrong-key-type")),
+            Err(KeyError::Unavailable) => Err(Denial::unavailable("unavailable")),
         }
     }
 }

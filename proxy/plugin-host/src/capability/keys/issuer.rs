@@ -34,7 +34,8 @@ pub(super) struct Issuer {
     /// Where its keys are.
     pub(super) source: KeySource,
     known: ArcSwapOption<Known>,
-    /// Grows when a key is no longer trusted.
+    /// Grows when what was answered by the keys may be answered otherwise: a key is no longer
+    /// trusted, or a new one is.
     generation: AtomicU64,
     refreshed: AtomicU64,
     failed: AtomicU64,
@@ -69,10 +70,13 @@ struct Asked {
 enum Step {
     /// Nothing more can be learned in time.
     GiveUp,
-    /// Wait until a fetch may be made again.
-    Pause(Instant),
-    /// Wait until a fetch has ended.
-    Await(watch::Receiver<u64>),
+    /// Wait until a fetch has ended, whoever began it, or one may be begun.
+    Await {
+        /// Tells that one has ended.
+        ended: watch::Receiver<u64>,
+        /// When one may be begun, or the last moment.
+        until: Instant,
+    },
 }
 
 /// What became of an issuer's keys.
@@ -131,9 +135,9 @@ impl FetchedKeys {
         loop {
             match self.shared.step(signed.key_id.unwrap_or_default(), came, deadline) {
                 Step::GiveUp => break,
-                Step::Pause(until) => tokio::time::sleep_until(until.into()).await,
-                Step::Await(mut ended) => {
-                    if tokio::time::timeout_at(deadline.into(), ended.changed()).await.is_err() {
+                Step::Await { mut ended, until } => {
+                    let ended = tokio::time::timeout_at(until.into(), ended.changed()).await;
+                    if ended.is_err() && until >= deadline {
                         break;
                     }
                 }
@@ -153,7 +157,7 @@ impl FetchedKeys {
         self.shared.known.load().as_ref().and_then(|known| known.metadata.clone())
     }
 
-    /// Grows when a key is no longer trusted.
+    /// Grows when the keys change.
     pub(crate) fn generation(&self) -> u64 {
         self.shared.generation.load(Ordering::Acquire)
     }
@@ -203,6 +207,7 @@ impl Issuer {
         if key_id.len() > ID_BYTES {
             return Step::GiveUp;
         }
+        let mut until = deadline;
         if !asked.under_way {
             if asked.began.is_some_and(|began| began >= came) {
                 return Step::GiveUp;
@@ -213,17 +218,18 @@ impl Issuer {
                 return Step::GiveUp;
             }
             if may_begin > now {
-                return if asked.note(key_id) { Step::Pause(may_begin) } else { Step::GiveUp };
+                until = may_begin;
+            } else {
+                asked.last = Some(now);
+                asked.begin();
+                self.wanted.notify_one();
             }
-            asked.last = Some(now);
-            asked.begin();
-            self.wanted.notify_one();
         }
         if !asked.note(key_id) {
             return Step::GiveUp;
         }
         // While the lock is held, so that no end is missed and no earlier one seen.
-        Step::Await(self.attempts.subscribe())
+        Step::Await { ended: self.attempts.subscribe(), until }
     }
 
     /// Notes that a fetch begins.
@@ -270,7 +276,7 @@ impl Issuer {
         let count = keys.len();
         self.known.store(Some(Arc::new(Known { keys, metadata, fetched: Instant::now() })));
         self.refreshed.fetch_add(1, Ordering::Relaxed);
-        if lost {
+        if before.is_some() && (lost || new) {
             self.generation.fetch_add(1, Ordering::AcqRel);
         }
         if lost || new {
