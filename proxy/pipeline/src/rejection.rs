@@ -2,13 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use serde_json::{Value, json};
+use http::{HeaderValue, Method, StatusCode};
 
-use crate::admitted::Answer;
-use crate::edit::{append_allowed, without_reserved};
 use crate::guard::Found;
 use crate::incoming::BodyFault;
 use crate::limits::{NoPlan, Throttled};
@@ -17,12 +12,8 @@ use crate::plugins::{Denial, PluginFault, Reason, Violation};
 use crate::record::{Decision, DecisionKind};
 use crate::route_table::NotFound;
 
+mod answer;
 mod aws;
-
-/// Until another try may be worth it where limits cannot be counted, in seconds.
-const LIMITS_RETRY_AFTER_S: u64 = 1;
-/// The type of problem that the draft of the `RateLimit` fields registers.
-const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
 /// Why the gateway answers a request itself.
 ///
@@ -300,77 +291,6 @@ impl Rejection {
             detail: self.to_string(),
         }
     }
-
-    /// What the client receives: `application/problem+json` (RFC 9457).
-    pub fn answer(&self, request_id: &str) -> Answer {
-        if let Self::Denied { denial: Denial::Respond(answer), .. } = self {
-            let headers = without_reserved(answer.headers.clone());
-            return Answer { headers, ..Answer::clone(answer) };
-        }
-        let status = self.status();
-        let mut problem = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason().unwrap_or_default(),
-            "status": status.as_u16(),
-            "code": self.code(),
-            "request_id": request_id,
-        });
-        let mut headers = HeaderMap::new();
-        match self {
-            Self::MethodNotAllowed(methods)
-            | Self::Guarded { found: Found::Method(methods), .. } => {
-                headers.extend(allow(methods).map(|methods| (ALLOW, methods)));
-            }
-            Self::Denied { denial, challenges } => {
-                let reason = denial_reason(denial);
-                append_allowed(
-                    &mut headers,
-                    reason.map(|reason| reason.headers.as_slice()).unwrap_or_default(),
-                );
-                if status == StatusCode::UNAUTHORIZED {
-                    challenge_with(challenges, &mut headers);
-                }
-                if let Some(text) = reason.and_then(|reason| reason.public_text.as_deref()) {
-                    set(&mut problem, "detail", text.into());
-                }
-            }
-            Self::UnsupportedMediaType(taken) => {
-                // Media ranges are tokens, which header values may hold.
-                headers.extend(HeaderValue::try_from(taken.join(", ")).map(|it| (ACCEPT, it)));
-            }
-            Self::InsufficientScope(scopes) => {
-                headers.extend(challenge(scopes).map(|challenge| (WWW_AUTHENTICATE, challenge)));
-            }
-            Self::Throttled(throttled) => {
-                headers.insert(RETRY_AFTER, throttled.retry_after_s.into());
-                headers.extend(throttled.fields.iter().cloned());
-                set(&mut problem, "type", QUOTA_EXCEEDED.into());
-                set(&mut problem, "violated-policies", json!(throttled.limits));
-            }
-            Self::LimitsUnavailable => {
-                headers.insert(RETRY_AFTER, LIMITS_RETRY_AFTER_S.into());
-            }
-            Self::Invalid(violations) => {
-                set(&mut problem, "violations", violations.iter().map(violation).collect())
-            }
-            Self::Malformed(_)
-            | Self::NoSuchRoute
-            | Self::Preflight(_)
-            | Self::Guarded { .. }
-            | Self::PathUnmade(_)
-            | Self::BodyTooLarge { .. }
-            | Self::Body(_)
-            | Self::AuthorizerFault { .. }
-            | Self::PolicyDenied
-            | Self::PolicyExplicitDeny(_)
-            | Self::NoPlan(_)
-            | Self::PluginFault { .. }
-            | Self::Upstream(_) => {}
-        }
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Answer { status, headers, body: Bytes::from(problem.to_string()) }
-    }
 }
 
 impl MalformedRequest {
@@ -426,42 +346,6 @@ impl From<NotFound> for Rejection {
             NotFound::MethodNotAllowed(methods) => Self::MethodNotAllowed(methods),
         }
     }
-}
-
-fn allow(methods: &[Method]) -> Option<HeaderValue> {
-    let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
-    // Methods are tokens, which header values may hold.
-    HeaderValue::try_from(methods.join(", ")).ok()
-}
-
-/// Tells a client how it may identify itself (RFC 9110, section 11.6.1), each way once,
-/// unless the plugin has told it.
-fn challenge_with(challenges: &[HeaderValue], headers: &mut HeaderMap) {
-    if headers.contains_key(WWW_AUTHENTICATE) {
-        return;
-    }
-    for challenge in challenges {
-        if headers.get_all(WWW_AUTHENTICATE).iter().all(|said| said != challenge) {
-            headers.append(WWW_AUTHENTICATE, challenge.clone());
-        }
-    }
-}
-
-/// What a client needs to ask its authorization server for (RFC 6750 §3.1).
-fn challenge(scopes: &[String]) -> Option<HeaderValue> {
-    let scopes = scopes.join(" ");
-    // Scopes are tokens without quotes, which header values may hold.
-    HeaderValue::try_from(format!(r#"Bearer error="insufficient_scope", scope="{scopes}""#)).ok()
-}
-
-fn set(problem: &mut Value, member: &str, value: Value) {
-    if let Value::Object(members) = problem {
-        members.insert(member.to_owned(), value);
-    }
-}
-
-fn violation(violation: &Violation) -> Value {
-    json!({ "location": violation.location, "message": violation.message })
 }
 
 fn denial_reason(denial: &Denial) -> Option<&Reason> {

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::admitted::Answer;
@@ -32,41 +32,32 @@ struct GatewayResponse {
 impl Rejection {
     /// What the client of an HTTP API receives.
     pub(crate) fn answer_of_http_api(&self, request_id: &str) -> Answer {
-        if self.is_plugins_own() {
-            return self.answer(request_id);
-        }
-        let (status, message) = self.in_http_api();
-        self.reworded(request_id, HTTP_API_REQUEST_ID, (status, &json!({ "message": message })))
+        self.plugins_own().unwrap_or_else(|| {
+            let (status, message) = self.in_http_api();
+            let headers = self.reworded(request_id, HTTP_API_REQUEST_ID);
+            Answer { status, headers, body: body(&json!({ "message": message })) }
+        })
     }
 
     /// What the client of a REST API receives.
     pub(crate) fn answer_of_rest_api(&self, request_id: &str) -> Answer {
-        if self.is_plugins_own() {
-            return self.answer(request_id);
-        }
-        let GatewayResponse { status, error, body } = self.in_rest_api();
-        let mut answer = self.reworded(request_id, REST_API_REQUEST_ID, (status, &body));
-        answer.headers.insert(ERROR_TYPE, HeaderValue::from_static(error));
-        answer
+        self.plugins_own().unwrap_or_else(|| {
+            let GatewayResponse { status, error, body: said } = self.in_rest_api();
+            let mut headers = self.reworded(request_id, REST_API_REQUEST_ID);
+            headers.insert(ERROR_TYPE, HeaderValue::from_static(error));
+            Answer { status, headers, body: body(&said) }
+        })
     }
 
-    fn is_plugins_own(&self) -> bool {
-        matches!(self, Self::Denied { denial: Denial::Respond(_), .. })
-    }
-
-    fn reworded(
-        &self,
-        request_id: &str,
-        id_header: HeaderName,
-        (status, body): (StatusCode, &Value),
-    ) -> Answer {
-        let mut headers = self.answer(request_id).headers;
+    /// The headers of a refusal in other words.
+    fn reworded(&self, request_id: &str, id_header: HeaderName) -> HeaderMap {
+        let mut headers = self.headers();
         headers.remove(ALLOW);
         headers.remove(ACCEPT);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // An id is letters, digits and hyphens, which header values may hold.
         headers.extend(HeaderValue::from_str(request_id).map(|id| (id_header, id)));
-        Answer { status, headers, body: Bytes::from(body.to_string()) }
+        headers
     }
 
     fn in_http_api(&self) -> (StatusCode, &'static str) {
@@ -147,6 +138,10 @@ impl Rejection {
         };
         GatewayResponse { status, error, body: json!({ "message": message }) }
     }
+}
+
+fn body(said: &Value) -> Bytes {
+    Bytes::from(said.to_string())
 }
 
 fn plain(
