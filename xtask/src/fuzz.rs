@@ -33,6 +33,8 @@ const TARGETS: &[(&str, &str)] = &[
     ("request-head", "portcullis"),
     ("route-pattern", "portcullis-pipeline"),
     ("sdk-cookies", "portcullis-plugin-sdk"),
+    ("schema-body", "json-schema"),
+    ("schema-document", "json-schema"),
     ("signature", "iam"),
     ("template", "portcullis-config"),
     ("units", "portcullis-config"),
