@@ -3,13 +3,15 @@
 use std::fs;
 use std::thread;
 
-use portcullis_tests::{Gateway, Redis, Site, Way, eventually};
+use portcullis_tests::{Client, Gateway, Redis, Site, Way, eventually};
 use serde_json::Value;
 
 use crate::shared_limits::{charges, passed, start, url};
 
+const ADMIN_TOKEN: &str = "an-admin-token-of-a-test";
 const CONFIG: &str = r#"
     state = "state"
+    admin = { address = "127.0.0.1:0", token = { file = "admin-token" } }
     [shared_limits]
     redis = "redis://REDIS"
     gateways = 2
@@ -49,6 +51,9 @@ fn quota(limit: u64) -> String {
 impl Fleet {
     fn start(configs: &[String]) -> Self {
         let sites: Vec<Site> = configs.iter().map(|_| Site::new()).collect();
+        for site in &sites {
+            site.write("admin-token", ADMIN_TOKEN);
+        }
         sites[0].configure(&configs[0]);
         let ran = |arguments: &[&str]| {
             let run = sites[0].run(arguments);
@@ -100,6 +105,13 @@ impl Fleet {
             (passed >= expected).then_some(())
         });
         passed + self.passed(0, 5) + self.passed(self.gateways.len() - 1, 5)
+    }
+
+    /// Waits until the first gateway finds Redis, or has lost it.
+    fn wait_until(&self, up: f64) {
+        self.gateways[0].wait_for_metric(&format!("up to be {up}"), |metrics| {
+            metrics.sum("portcullis_shared_limits_up", &[]) == up
+        });
     }
 
     fn usage(&self, at: usize) -> Value {
@@ -262,6 +274,80 @@ fn a_redis_that_keeps_its_data_goes_on_where_it_was_and_one_that_lost_it_begins_
 
         assert_eq!(fleet.passed_at_last(18), 18, "{keeps}");
     }
+}
+
+#[test]
+fn what_passes_without_redis_where_that_is_allowed_is_counted_once_it_is_back() {
+    let redis = Redis::start();
+    let way = Way::to(redis.address());
+    let settings = "timeout = \"2s\"\nwhen_away = \"allow\"";
+    let fleet = Fleet::start(&[config(&way.address().to_string(), settings, &quota(10))]);
+    assert_eq!(fleet.passed(0, 4), 4);
+    fleet.wait_for_usage(6, 4);
+
+    way.cut();
+    fleet.wait_until(0.0);
+    assert_eq!(fleet.passed(0, 20), 20, "more than the quota");
+    way.mend();
+    fleet.wait_until(1.0);
+
+    fleet.wait_for_usage(0, 24);
+    eventually("the quota to hold again", || {
+        (fleet.ask(0) == (429, "quota-exceeded".into())).then_some(())
+    });
+}
+
+#[test]
+fn what_nobody_can_count_now_is_neither_shown_nor_changed() {
+    let mut redis = Redis::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let fleet = Fleet::two(&redis, &quota(30));
+    assert_eq!((fleet.passed(0, 5), fleet.passed(1, 7)), (5, 7));
+    fleet.wait_for_usage(18, 12);
+    redis.kill();
+
+    let (site, id) = (fleet.gateways[0].site(), fleet.id.as_str());
+    for arguments in [&["show", id, "--json"][..], &["reset", id], &["extend", id, "5"]] {
+        let run = site.run(&[&["usage"], arguments].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{}", run.text());
+        assert!(run.text().contains("the quota is shared, and the Redis that counts it"));
+    }
+    let bearer = format!("Bearer {ADMIN_TOKEN}");
+    let admin = |method: &str, path: &str, body: &str| {
+        let headers = [("authorization", bearer.as_str())];
+        let path = format!("/keys/{id}/usage{path}");
+        let mut client = Client::connect(fleet.gateways[0].admin());
+        client.request(method, &path, &headers, body.as_bytes())
+    };
+    for (method, path, body) in
+        [("GET", "", ""), ("POST", "/reset", ""), ("POST", "/extend", r#"{"requests": 5}"#)]
+    {
+        let answer = admin(method, path, body);
+        assert_eq!(answer.verdict(), (503, "shared-limits-away".into()), "{}", answer.text());
+    }
+
+    redis.start_again();
+    fleet.wait_for_usage(18, 12);
+    let answer = admin("GET", "", "");
+    assert_eq!((answer.status, &answer.json()["quota"]["remaining"]), (200, &18.into()));
+}
+
+#[test]
+fn a_reload_that_changes_how_limits_are_shared_gives_back_what_was_taken_ahead() {
+    let redis = Redis::start();
+    let config = config(&redis.address().to_string(), PATIENT, &quota(10_000));
+    let config = config.replace("200ms", "1m");
+    let fleet = Fleet::start(std::slice::from_ref(&config));
+    assert_eq!(fleet.passed(0, 40), 40);
+    let remaining = fleet.usage(0)["quota"]["remaining"].as_u64().unwrap();
+    assert!(remaining < 9_960, "some are taken ahead: {remaining}");
+
+    fleet.gateways[0].reload_config(
+        &config.replace("lease = \"1m\"", "lease = \"59s\"").replace("/free", "/other"),
+    );
+
+    fleet.gateways[0].wait_for_answer("the new route", "/other", |answer| answer.status != 404);
+    fleet.wait_for_usage(9_960, 40);
+    assert_eq!(fleet.passed(0, 5), 5);
 }
 
 #[test]
