@@ -15,6 +15,7 @@ const TARGETS: &[(&str, &str)] = &[
     ("canonical-query", "iam"),
     ("chunks", "portcullis"),
     ("claims", "jwt"),
+    ("client-certificate", "portcullis"),
     ("compact-form", "tokens"),
     ("configuration", "portcullis-config"),
     ("cookies", "portcullis-pipeline"),

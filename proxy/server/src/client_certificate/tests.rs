@@ -236,3 +236,58 @@ proptest! {
         }
     }
 }
+
+/// How many parts a name has as text: those between commas and pluses that are not escaped.
+fn parts(text: &str) -> usize {
+    let mut is_escaped = false;
+    let mut separators = 0;
+    for character in text.chars() {
+        separators += usize::from(!is_escaped && matches!(character, ',' | '+'));
+        is_escaped = !is_escaped && character == '\\';
+    }
+    if text.is_empty() { 0 } else { separators + 1 }
+}
+
+#[test]
+fn fuzz_client_certificate() {
+    let words = &[
+        "0",
+        "1",
+        "\0",
+        "\u{1}",
+        "\u{2}",
+        "\u{3}",
+        "\u{4}",
+        "\u{5}",
+        "\u{6}\u{3}U\u{4}\u{3}",
+        "\u{6}\u{3}U\u{4}\n",
+        "\u{6}\u{3}U\u{1d}\u{11}",
+        "\u{c}\u{1}",
+        "\u{13}\u{1}",
+        "\u{1e}\u{2}",
+        "\u{17}\r",
+        "99991231235959Z",
+        ",",
+        "+",
+        "\\",
+        "\n",
+        " ",
+        "#",
+        "é",
+    ];
+    portcullis_fuzz::target!("client-certificate", words, |input| {
+        let Ok(certificate) = read(input) else { return };
+        assert_eq!(certificate.der, input);
+        let (_, parsed) = x509_parser::parse_x509_certificate(input).unwrap();
+        let written =
+            [(&certificate.subject, parsed.subject()), (&certificate.issuer, parsed.issuer())];
+        for (text, name) in written {
+            assert!(text.len() <= 4096 && !text.chars().any(char::is_control), "{text:?}");
+            assert_eq!(parts(text), name.iter_attributes().count(), "{text:?}");
+        }
+        let names = [certificate.names.dns, certificate.names.uri, certificate.names.email];
+        let plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_graphic());
+        assert!(names.iter().flatten().all(plain));
+        assert!(certificate.common_name.is_none_or(|name| !name.chars().any(char::is_control)));
+    });
+}
