@@ -93,6 +93,29 @@ impl Policy {
         Ok(Self { statements, bytes: text.len() })
     }
 
+    /// Several policies as one: all their statements, so that an explicit deny of one
+    /// overrules an allow of another.
+    #[must_use]
+    pub fn together(policies: &[Self]) -> Self {
+        let statements = policies.iter().flat_map(|policy| policy.statements.iter().cloned());
+        let bytes = policies.iter().map(|policy| policy.bytes).sum();
+        Self { statements: statements.collect(), bytes }
+    }
+
+    /// What denies everything, without exception.
+    #[must_use]
+    pub fn deny_all() -> Self {
+        let all = || Names { sense: Sense::IsNot, patterns: Vec::new() };
+        let statement = Statement {
+            effect: Effect::Deny,
+            principals: None,
+            actions: all(),
+            resources: all(),
+            conditions: Vec::new(),
+        };
+        Self { statements: vec![statement], bytes: 0 }
+    }
+
     /// What it says of a request.
     pub fn evaluate(&self, question: Question<'_>) -> Verdict {
         let action = match question.action {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use portcullis_policy::Policy;
 use rusqlite::{Connection, TransactionBehavior};
-use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::database::{attributes_at, kind_at, unsigned};
@@ -289,30 +288,17 @@ fn owners(
     Ok(owners)
 }
 
-/// Several documents as one policy: all their statements, so that an explicit deny of one
-/// overrules an allow of another. `None` where there is none, or where one is no policy.
+/// Several documents as one policy, so that an explicit deny of one overrules an allow of
+/// another; each keeps its own version of the language. `None` where there is none. Where
+/// one cannot be read, a deny of it may be lost, so nothing is allowed.
 fn together<'a>(of: &str, documents: impl Iterator<Item = &'a String>) -> Option<Arc<Policy>> {
-    let mut statements = Vec::new();
-    for document in documents {
-        let parsed = serde_json::from_str::<Value>(document).ok();
-        match parsed.and_then(|mut policy| policy.get_mut("Statement").map(Value::take)) {
-            Some(Value::Array(several)) => statements.extend(several),
-            Some(one) => statements.push(one),
-            None => {
-                tracing::error!(of, "what is attached is no policy; nothing is allowed");
-                return None;
-            }
-        }
-    }
-    if statements.is_empty() {
-        return None;
-    }
-    let whole = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
-    match Policy::parse(&whole) {
-        Ok(policy) => Some(Arc::new(policy)),
+    let parsed: Result<Vec<Policy>, _> = documents.map(|text| Policy::parse(text)).collect();
+    match parsed {
+        Ok(policies) if policies.is_empty() => None,
+        Ok(policies) => Some(Arc::new(Policy::together(&policies))),
         Err(problem) => {
-            tracing::error!(of, %problem, "what is attached is no policy; nothing is allowed");
-            None
+            tracing::error!(of, %problem, "what is attached is no policy; all is denied");
+            Some(Arc::new(Policy::deny_all()))
         }
     }
 }

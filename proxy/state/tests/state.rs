@@ -218,6 +218,43 @@ fn policies_of_a_credential_and_its_consumer_are_one() {
 }
 
 #[test]
+fn a_deny_is_heard_however_much_is_attached_beside_it() {
+    let mut folder = Folder::new();
+    let id = folder.key().credential.id;
+    let store = folder.store();
+    let ask = |resource| {
+        let resource = format!("arn:aws:execute-api:local:000000000000:{resource}");
+        let resource = resource.as_str();
+        let question = Question { action: "execute-api:Invoke", resource, facts: &Nothing };
+        store.attached(&id).evaluate(question)
+    };
+    let consumer = PolicyTarget::Consumer("alice".to_owned());
+    let credential = PolicyTarget::Credential(id.clone());
+    folder.database.attach_policy(&consumer, "read", READ).unwrap();
+    let long = |name: &str, of: &str| {
+        let sid = format!("\"Sid\": \"{}\", \"Effect\"", "a".repeat(9000));
+        (name.to_owned(), of.replace("\"Effect\"", &sid))
+    };
+    for (name, document) in [long("a", NOT_ADMIN), long("b", NOT_ADMIN), long("c", READ)] {
+        folder.database.attach_policy(&credential, &name, &document).unwrap();
+    }
+    store.refresh();
+
+    assert_eq!([ask("a/GET/orders"), ask("a/GET/admin")], [Verdict::Allow, Verdict::ExplicitDeny]);
+
+    // A variable is text in the older version of the language, also beside a newer one.
+    let old = NOT_ADMIN.replace("2012-10-17", "2008-10-17").replace("/admin", "/${aws:userid}");
+    folder.database.attach_policy(&credential, "d", &old).unwrap();
+    store.refresh();
+    assert_eq!(ask("a/GET/${aws:userid}"), Verdict::ExplicitDeny);
+
+    let sqlite = rusqlite::Connection::open(folder.path().join("portcullis.db")).unwrap();
+    sqlite.execute("UPDATE policies SET document = '{}' WHERE name = 'a'", []).unwrap();
+    store.refresh();
+    assert_eq!(ask("a/GET/orders"), Verdict::ExplicitDeny, "what cannot be read denies");
+}
+
+#[test]
 fn lists_come_in_pages() {
     let mut folder = Folder::new();
     folder.database.add_consumer("bob", &BTreeMap::new()).unwrap();
