@@ -133,3 +133,48 @@ fn the_example_plugins_do_what_they_say() {
     assert_eq!(accepted.json(), serde_json::json!({ "id": 7, "served_by": "portcullis" }));
     assert_eq!((accepted.header("x-stamp"), accepted.header("server")), (Some("portcullis"), None));
 }
+
+/// The requests of the `curl` lines of a page: path, key if any, the status that the line
+/// before each names.
+fn pasted(page: &str) -> Vec<(String, Option<String>, u16)> {
+    let lines: Vec<&str> = page.lines().collect();
+    let curls = lines.windows(2).filter(|pair| pair[1].starts_with("curl "));
+    curls
+        .map(|pair| {
+            let said = ["200", "401"].iter().find(|status| pair[0].contains(**status));
+            let denied = pair[0].contains("denied");
+            let status = said.map_or(if denied { 401 } else { 200 }, |it| it.parse().unwrap());
+            let key = pair[1].split("x-api-key: ").nth(1).and_then(|rest| rest.split('\'').next());
+            let path = pair[1].split("127.0.0.1:8080").nth(1).unwrap_or_default();
+            (path.to_owned(), key.map(str::to_owned), status)
+        })
+        .collect()
+}
+
+#[test]
+fn what_the_pages_say_to_paste_is_answered_as_they_say() {
+    let orders = Upstream::start();
+    let gateway = quickstart(&orders);
+    for page in ["../README.md", "quickstart/README.md"] {
+        let requests = pasted(&fs::read_to_string(examples().join(page)).unwrap());
+        assert_eq!(requests.len(), 3, "{page}");
+        for (path, key, status) in requests {
+            let headers: Vec<(&str, &str)> = key.iter().map(|key| ("x-api-key", &**key)).collect();
+            assert_eq!(gateway.get(&path, &headers).status, status, "{page}: {path} {key:?}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_shows_the_whole_example() {
+    let code = fs::read_to_string(examples().join("door/src/lib.rs")).unwrap();
+    let plugin = code.split("\n#[cfg(test)]").next().unwrap();
+    let plain = |text: &str| {
+        let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("//");
+        text.lines().filter(is_code).map(|line| format!("{line}\n")).collect::<String>()
+    };
+
+    let readme = plain(&fs::read_to_string(examples().join("../README.md")).unwrap());
+
+    assert!(readme.contains(&plain(plugin)), "{}", plain(plugin));
+}

@@ -5,7 +5,7 @@ use jsonschema::{JsonTypeSet, ValidationError};
 use portcullis_plugin_sdk::Violation;
 use serde_json::Value;
 
-use crate::pointer::below;
+use crate::pointer::{below, shown as shown_at};
 
 /// Characters of a schema's own words in a message.
 const SHOWN: usize = 200;
@@ -16,17 +16,18 @@ pub(crate) fn violations(error: &ValidationError<'_>) -> Vec<Violation> {
     match error.kind() {
         Kind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            vec![Violation::at(below(&place, name), "is required")]
+            vec![Violation::at(shown_at(below(&place, name)), "is required")]
         }
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             let names = unexpected.iter();
-            names.map(|name| Violation::at(below(&place, name), "is not known here")).collect()
+            let at = |name: &String| shown_at(below(&place, name));
+            names.map(|name| Violation::at(at(name), "is not known here")).collect()
         }
         Kind::PropertyNames { error } => {
             let message = format!("has a name that {}", message(error.kind()));
-            vec![Violation::at(place, message)]
+            vec![Violation::at(shown_at(place), message)]
         }
-        kind => vec![Violation::at(place, message(kind))],
+        kind => vec![Violation::at(shown_at(place), message(kind))],
     }
 }
 

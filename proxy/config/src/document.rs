@@ -66,7 +66,7 @@ table! {
         state: Option<Directory>,
         /// Worker threads; one for each core where absent.
         workers: Option<Number<1, 1024>>,
-        /// Proxies whose `X-Forwarded-For` and `Forwarded` are believed, as networks.
+        /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, as networks.
         trusted_proxies: Option<Vec<Text>>,
         /// The account that policies know the gateway by: 12 digits.
         account: Text = "000000000000",

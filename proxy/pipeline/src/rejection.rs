@@ -365,8 +365,20 @@ fn denial_text(denial: &Denial) -> String {
     }
 }
 
+/// Bytes of the violations that are logged.
+const LOGGED_VIOLATIONS: usize = 4096;
+
+/// The violations in one line, which is no longer however long the names of a body are.
 fn violations_text(violations: &[Violation]) -> String {
-    let each: Vec<String> =
-        violations.iter().map(|v| format!("{}: {}", v.location, v.message)).collect();
-    each.join("; ")
+    let mut text = String::new();
+    for Violation { location, message } in violations {
+        let separator = if text.is_empty() { "" } else { "; " };
+        text.extend([separator, location, ": ", message]);
+        if text.len() > LOGGED_VIOLATIONS {
+            text.truncate(text.floor_char_boundary(LOGGED_VIOLATIONS));
+            text.push('…');
+            break;
+        }
+    }
+    text
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Body, FEW, Inside, Kind, Limits, Number, Refusal, Value};
-use crate::pointer::below;
+use crate::pointer::{below, shown};
 
 /// Bytes of text for each value, about, and the most values that this is taken to mean.
 const BYTES_PER_VALUE: usize = 12;
@@ -54,7 +54,7 @@ impl Fault {
     fn finish(self) -> Refusal {
         let steps = self.steps.iter().rev();
         let pointer = steps.fold(String::new(), |pointer, step| below(&pointer, step));
-        Refusal { pointer, message: self.message }
+        Refusal { pointer: shown(pointer), message: self.message }
     }
 }
 

@@ -115,3 +115,25 @@ fn the_reader_agrees_with_serde_json_on_what_is_sound() {
         assert!(json.equals_value(&value), "{text}: {json:?}");
     }
 }
+
+#[test]
+fn names_are_told_no_longer_than_anybody_reads() {
+    let long = "~".repeat(100_000);
+    let closed = json!({ "properties": {}, "additionalProperties": false });
+    for (schema, body, end) in [
+        (json!(true), format!("{{\"{long}\": 1, \"{long}\": 2}}"), ": is written twice"),
+        (json!(true), format!("{{\"{long}\": nul}}"), ": is no JSON"),
+        (closed, format!("{{\"{long}\": 1}}"), ": is not known here"),
+        (
+            json!({ "additionalProperties": { "type": "string" } }),
+            format!("{{\"{long}\": 1}}"),
+            ": must be",
+        ),
+    ] {
+        let found = told(&of_schema(&schema), body);
+
+        assert_eq!(found.len(), 1, "{end}");
+        assert!(found[0].starts_with("/~0~0") && found[0].contains("…"), "{:.80}", found[0]);
+        assert!(found[0].len() < 500 && found[0].contains(end), "{}", found[0]);
+    }
+}

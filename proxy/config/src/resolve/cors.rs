@@ -62,7 +62,13 @@ fn origins(written: &document::Cors, resolver: &mut Resolver<'_>) -> AllowedOrig
         }
         match text.value.parse::<OriginPattern>() {
             Ok(pattern) => {
-                if let OriginPattern::Scheme(_) = pattern {
+                // Any page can make a frame whose origin is `null`.
+                let is_anybodys = match &pattern {
+                    OriginPattern::Scheme(_) => true,
+                    OriginPattern::Exact(origin) => origin == "null",
+                    OriginPattern::Below { .. } => false,
+                };
+                if is_anybodys {
                     check_anybody(text, written, resolver);
                 }
                 patterns.push(pattern);

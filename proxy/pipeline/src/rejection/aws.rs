@@ -170,7 +170,8 @@ fn access_denied(how: &str) -> GatewayResponse {
 /// queries, else the body. A parameter that is there and wrong, which it does not look at,
 /// is said in words like those.
 fn invalid(violations: &[Violation]) -> String {
-    let is_missing = |violation: &&Violation| violation.message == "is required";
+    // What is there and blank is missing to it too.
+    let is_missing = |violation: &&Violation| violation.message.starts_with("is required");
     let names = |of: &dyn Fn(&&Violation) -> bool| -> Vec<&str> {
         let mut parameters: Vec<(&str, &str)> = violations
             .iter()

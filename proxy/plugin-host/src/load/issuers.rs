@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_config::{IssuerGrant, IssuerKeys, ServiceUrl};
+use portcullis_config::{IssuerGrant, IssuerKeys, OriginHost, ServiceUrl};
 
 use super::plan::Consent;
 use super::problem::LoadProblem;
@@ -90,6 +90,12 @@ fn planned_url(
     };
     let parsed = ServiceUrl::parse(url).map_err(refused)?;
     if consent == Consent::BySettings {
+        if !parsed.origin.https && !is_loopback(&parsed.origin.host) {
+            tracing::warn!(
+                url,
+                "whoever is on the way to this issuer can give it other keys: it is no `https`"
+            );
+        }
         return Ok(());
     }
     if !parsed.origin.https && !asked.name.starts_with("http://") {
@@ -99,4 +105,13 @@ fn planned_url(
         return Err(refused("it is a private address, and `private_addresses` is not granted"));
     }
     Ok(())
+}
+
+/// Whether nobody is on the way to a host but this machine.
+fn is_loopback(host: &OriginHost) -> bool {
+    match host {
+        OriginHost::Address(address) => address.is_loopback(),
+        OriginHost::Name(name) => name == "localhost",
+        OriginHost::Below(_) => false,
+    }
 }

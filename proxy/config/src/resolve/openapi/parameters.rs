@@ -151,7 +151,13 @@ impl Reader<'_, '_, '_> {
                 self.refuse(&node.place, "a parameter with a structure", resolver);
                 return ValueRule::default();
             }
-            _ => ValueKind::Text,
+            Some(_) => ValueKind::Text,
+            None => {
+                if node.get("type").is_some() {
+                    self.refuse(&node.place, "a parameter of several types", resolver);
+                }
+                ValueKind::Text
+            }
         };
         let length = |key| node.get(key).and_then(number).map(|it| it as usize);
         ValueRule {
