@@ -214,6 +214,42 @@ fn parameters_are_judged_with_the_body_in_one_answer() {
     );
 }
 
+/// Both alternatives look at everything below, so that each level doubles the work.
+const TREE: &str = r##"{
+  "type": "object",
+  "anyOf": [
+    { "properties": { "a": { "$ref": "#" } }, "required": ["left"] },
+    { "properties": { "a": { "$ref": "#" } }, "required": ["right"] }
+  ]
+}
+"##;
+
+#[test]
+fn a_schema_that_doubles_its_work_with_each_level_ends_by_its_budget() {
+    let upstream = Upstream::start();
+    let (site, config) = site(&upstream, "");
+    site.write("schemas/tree.json", TREE);
+    let route =
+        "[apis.orders.routes]\n\"POST /trees\" = { validate = { body = \"schemas/tree.json\" } }";
+    let config = config.replace("[apis.orders.routes]", route).replace("20s", "1s");
+    let gateway = site.start(&config);
+    let tree = |depth: usize, leaf: &str| {
+        let above = r#"{"left": 1, "right": 2, "a": "#.repeat(depth);
+        format!("{above}{leaf}{}", "}".repeat(depth))
+    };
+
+    let refused = post(&gateway, "/trees", tree(50, "1"));
+
+    assert_eq!(refused.verdict(), (503, "plugin-fault".into()), "{}", refused.text());
+    let reason = eventually("the reason in the access log", || {
+        gateway.access_log().first().map(|line| line["reason"].clone())
+    });
+    assert!(reason == "cpu-time" || reason == "memory", "whichever ends first: {reason}");
+    assert_eq!(post(&gateway, "/trees", tree(50, r#"{"left": 1}"#)).status, 200);
+    assert_eq!(post(&gateway, "/trees", tree(2, "1")).status, 400);
+    assert_eq!(upstream.seen().len(), 1);
+}
+
 #[test]
 fn an_image_of_a_large_schema_is_made_though_instances_are_reused() {
     let upstream = Upstream::start();
