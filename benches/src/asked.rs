@@ -108,3 +108,13 @@ pub(crate) fn wait_for_image(host: &PluginHost, at_most: Duration) -> Result<()>
     }
     Ok(())
 }
+
+/// Waits until no image is being made, whether or not there is one then.
+pub(crate) fn wait_while_images_are_made(host: &PluginHost, at_most: Duration) -> Result<()> {
+    let deadline = Instant::now() + at_most;
+    while host.readings().iter().any(|reading| reading.image == ImageState::Pending) {
+        ensure!(Instant::now() < deadline, "an image is still being made");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}

@@ -23,9 +23,9 @@ const DRAFT_2020_12: &str = "https://json-schema.org/draft/2020-12/schema";
 /// The documents, as one dialect understands them.
 pub(crate) struct Documents {
     dialect: Dialect,
-    by_name: BTreeMap<String, Value>,
-    /// The schemas that were looked at, each with all that is in it.
-    seen: BTreeSet<(String, String)>,
+    by_name: Arc<BTreeMap<String, Value>>,
+    /// The schemas that were looked at, each with all that is in it: pointers by document.
+    seen: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A schema: its document's name and a JSON Pointer.
@@ -33,8 +33,7 @@ type At = (String, String);
 
 impl Documents {
     /// Takes the documents of the settings.
-    pub(crate) fn new(documents: &BTreeMap<String, Value>, dialect: Dialect) -> Self {
-        let mut by_name = documents.clone();
+    pub(crate) fn new(mut by_name: BTreeMap<String, Value>, dialect: Dialect) -> Self {
         for document in by_name.values_mut() {
             if let Some(named) = document.get_mut("$schema")
                 && named.as_str().is_some_and(|it| it.trim_end_matches('#') == DIALECT_31)
@@ -42,7 +41,7 @@ impl Documents {
                 *named = Value::from(DRAFT_2020_12);
             }
         }
-        Self { dialect, by_name, seen: BTreeSet::new() }
+        Self { dialect, by_name: Arc::new(by_name), seen: BTreeMap::new() }
     }
 
     /// Checks a schema, and all that it refers to by path and pointer.
@@ -53,7 +52,7 @@ impl Documents {
                 continue;
             }
             let (name, pointer) = &at;
-            let document = self.by_name.get_mut(name);
+            let document = Arc::make_mut(&mut self.by_name).get_mut(name);
             let Some(schema) = document.and_then(|document| document.pointer_mut(pointer)) else {
                 let message = format!("there is no schema `{name}#{pointer}`");
                 return Err(SettingsError::new(message));
@@ -70,7 +69,8 @@ impl Documents {
             for (from, reference) in references {
                 waiting.extend(self.target(name, &from, &reference)?);
             }
-            self.seen.insert(at);
+            let (name, pointer) = at;
+            self.seen.entry(name).or_default().insert(pointer);
         }
         Ok(())
     }
@@ -97,10 +97,14 @@ impl Documents {
         self.by_name.get(name)
     }
 
+    /// Whether a document has no name but its own, and refers to nothing outside of itself.
+    pub(crate) fn stands_alone(&self, name: &str) -> bool {
+        self.by_name.get(name).is_some_and(|document| !reaches_out(document))
+    }
+
     /// Every document that holds a schema that was looked at, with its URI.
     pub(crate) fn with_uris(&self) -> impl Iterator<Item = (String, &Value)> {
-        let is_used = |name: &&String| self.seen.iter().any(|(seen, _)| seen == *name);
-        let used = self.by_name.keys().filter(is_used);
+        let used = self.seen.keys();
         used.filter_map(|name| Some((uri_of(name), self.by_name.get(name)?)))
     }
 
@@ -111,7 +115,7 @@ impl Documents {
             let before = uri.strip_suffix(path).filter(|_| !path.is_empty());
             before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
         };
-        for (name, document) in &self.by_name {
+        for (name, document) in self.by_name.iter() {
             let mut references = Vec::new();
             references_in(document, "", &mut references);
             if let Some((from, _)) = references.iter().find(|(_, it)| refers(it)) {
@@ -132,20 +136,19 @@ impl Documents {
     /// What finds documents by the URIs that follow from the `$id`s of others.
     pub(crate) fn retriever(&self) -> Neighbours {
         let mut folders = Vec::new();
-        for (name, document) in &self.by_name {
+        for (name, document) in self.by_name.iter() {
             let id = document.get("$id").or_else(|| document.get("id")).and_then(Value::as_str);
             if let Some(id) = id.filter(|id| id.contains("://")) {
                 folders.push((folder(id).to_owned(), folder(name).to_owned()));
             }
         }
-        Neighbours { folders: folders.into(), by_name: Arc::new(self.by_name.clone()) }
+        Neighbours { folders: folders.into(), by_name: self.by_name.clone() }
     }
 
     fn is_seen(&self, (name, pointer): &At) -> bool {
-        self.seen.iter().any(|(other, above)| {
-            let below = pointer.strip_prefix(above.as_str());
-            name == other && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
+        let Some(seen) = self.seen.get(name) else { return false };
+        let mut above = pointer.match_indices('/').filter_map(|(slash, _)| pointer.get(..slash));
+        seen.contains(pointer) || above.any(|above| seen.contains(above))
     }
 
     /// Where a reference leads; none where only the compiler can tell.
@@ -266,6 +269,23 @@ fn references_in(schema: &Value, pointer: &str, found: &mut Vec<(String, String)
             }
         }
         _ => {}
+    }
+}
+
+/// Whether anything in a document could mean, or be meant by, another one.
+fn reaches_out(value: &Value) -> bool {
+    let member = |(name, value): (&String, &Value)| match (name.as_str(), value) {
+        ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(reference)) => {
+            !reference.starts_with('#')
+        }
+        ("$id" | "id", Value::String(_)) | ("$vocabulary", _) => true,
+        ("$schema", Value::String(named)) => Draft::from_schema_uri(named) == Draft::Unknown,
+        (_, value) => reaches_out(value),
+    };
+    match value {
+        Value::Array(items) => items.iter().any(reaches_out),
+        Value::Object(members) => members.iter().any(member),
+        _ => false,
     }
 }
 

@@ -40,7 +40,8 @@ impl TryFrom<Settings> for JsonSchema {
     type Error = SettingsError;
 
     fn try_from(settings: Settings) -> Result<Self, SettingsError> {
-        Ok(Self { schemas: schemas::compile(&settings)?, limits: settings.limits })
+        let limits = settings.limits.clone();
+        Ok(Self { schemas: schemas::compile(settings)?, limits })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ReferencingError, Registry, ValidationError, Validator};
 use portcullis_plugin_sdk::SettingsError;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::documents::{Documents, Neighbours};
 use crate::node::Strict;
@@ -17,27 +17,34 @@ const PATTERN_BYTES: usize = 1 << 20;
 
 /// Compiles every schema of the settings, by name.
 pub(crate) fn compile(
-    settings: &Settings,
+    settings: Settings,
 ) -> Result<BTreeMap<String, Validator<Strict>>, SettingsError> {
     let mut by_dialect: BTreeMap<Dialect, Vec<(&String, &SchemaAt)>> = BTreeMap::new();
     for (name, at) in &settings.schemas {
-        by_dialect.entry(dialect(name, at, settings)?).or_default().push((name, at));
+        by_dialect.entry(dialect(name, at, &settings.documents)?).or_default().push((name, at));
     }
     let mut compiled = BTreeMap::new();
-    for (dialect, schemas) in by_dialect {
-        let mut documents = Documents::new(&settings.documents, dialect);
+    let mut all = settings.documents;
+    while let Some((dialect, schemas)) = by_dialect.pop_first() {
+        // The last dialect needs no copy. What is copied is a part of every image.
+        let own = if by_dialect.is_empty() { std::mem::take(&mut all) } else { all.clone() };
+        let mut documents = Documents::new(own, dialect);
         for (_, at) in &schemas {
             documents.check(&at.document, &at.pointer)?;
         }
+        let stands_alone =
+            |at: &SchemaAt| at.pointer.is_empty() && documents.stands_alone(&at.document);
+        let is_registry_needed = !schemas.iter().all(|(_, at)| stands_alone(at));
         let neighbours = documents.retriever();
         let registry = Registry::new()
             .draft(dialect.draft())
             .retriever(neighbours.clone())
-            .extend(documents.with_uris())
+            .extend(documents.with_uris().filter(|_| is_registry_needed))
             .and_then(|builder| builder.prepare())
             .map_err(|error| unprepared(&error, &documents))?;
         for (name, at) in schemas {
-            let reach = (&documents, &registry, &neighbours);
+            // Each schema that is compiled with a registry copies what that knows of documents.
+            let reach = (&documents, (!stands_alone(at)).then_some(&registry), &neighbours);
             let schema = compile_one(at, (dialect, settings.formats), reach);
             let schema = schema.map_err(|error| uncompiled(name, &error, &documents))?;
             compiled.insert(name.clone(), schema);
@@ -46,8 +53,12 @@ pub(crate) fn compile(
     Ok(compiled)
 }
 
-fn dialect(name: &str, at: &SchemaAt, settings: &Settings) -> Result<Dialect, SettingsError> {
-    let Some(document) = settings.documents.get(&at.document) else {
+fn dialect(
+    name: &str,
+    at: &SchemaAt,
+    documents: &BTreeMap<String, Value>,
+) -> Result<Dialect, SettingsError> {
+    let Some(document) = documents.get(&at.document) else {
         let message = format!("there is no document `{}`", at.document);
         return Err(SettingsError::at(format!("{}/document", place(name)), message));
     };
@@ -64,16 +75,18 @@ fn dialect(name: &str, at: &SchemaAt, settings: &Settings) -> Result<Dialect, Se
 fn compile_one(
     at: &SchemaAt,
     (dialect, formats): (Dialect, Formats),
-    (documents, registry, neighbours): (&Documents, &Registry<'_>, &Neighbours),
+    (documents, registry, neighbours): (&Documents, Option<&Registry<'_>>, &Neighbours),
 ) -> Result<Validator<Strict>, ValidationError<'static>> {
     let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES);
-    let options = jsonschema::options_for::<Strict>()
+    let mut options = jsonschema::options_for::<Strict>()
         .with_draft(dialect.draft())
-        .with_registry(registry)
         .with_retriever(neighbours.clone())
         .with_pattern_options(patterns)
         .should_validate_formats(formats == Formats::Check)
         .with_format("byte", |text: &str| is_base64(text));
+    if let Some(registry) = registry {
+        options = options.with_registry(registry);
+    }
     match documents.whole(&at.document).filter(|_| at.pointer.is_empty()) {
         Some(document) => options.with_base_uri(Documents::uri(&at.document, "")).build(document),
         None => options
