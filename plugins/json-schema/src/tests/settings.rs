@@ -1,3 +1,4 @@
+use portcullis_plugin_sdk::{Request, Validator as _};
 use serde_json::{Value, json};
 
 use super::{of_settings, told};
@@ -92,4 +93,23 @@ fn formats_count_unless_they_are_ignored() {
         settings["formats"] = json!(formats);
         assert_eq!(told(&of_settings(settings).unwrap(), "\"soon\"").len(), violations);
     }
+}
+
+#[test]
+fn a_schema_that_stands_alone_is_the_same_among_others() {
+    let alone = json!({ "properties": { "n": { "$ref": "#/$defs/n" } }, "$defs": { "n": { "type": "integer" } } });
+    let user = json!({ "properties": { "m": { "$ref": "alone.json#/$defs/n" } } });
+    let plugin = of_settings(json!({
+        "documents": { "s/alone.json": alone, "s/user.json": user },
+        "schemas": { "alone": { "document": "s/alone.json" }, "user": { "document": "s/user.json" } },
+    }))
+    .unwrap();
+    let judged = |schema: &str, body: &str| {
+        let request = Request::post("/", body).with_argument(schema);
+        plugin.validate(&request).len()
+    };
+    assert_eq!(judged("alone", r#"{"n":1}"#), 0);
+    assert_eq!(judged("alone", r#"{"n":"x","m":"x"}"#), 1);
+    assert_eq!(judged("user", r#"{"n":"x","m":1}"#), 0);
+    assert_eq!(judged("user", r#"{"m":"x"}"#), 1);
 }
