@@ -106,7 +106,7 @@ impl Authorizer for ApiKey {
             Ok(Some(_)) => Err(Denial::forbidden("attribute-missing")),
             Ok(None) => Err(self.refuse("unknown-key")),
             // What cannot be looked up does not hold.
-            Err(_) => Err(self.refuse("store-unavailable")),
+            Err(_) => Err(Denial::unavailable("store-unavailable")),
         }
     }
 }

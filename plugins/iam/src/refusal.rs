@@ -1,6 +1,6 @@
 //! Why a signed request is refused, in words for the log and in Amazon's for the client.
 
-use portcullis_plugin_sdk::{Denial, FullResponse};
+use portcullis_plugin_sdk::Denial;
 
 use crate::settings::RefuseWith;
 use crate::time::Timestamp;
@@ -76,8 +76,7 @@ impl Refusal {
     /// What the host is told.
     pub(crate) fn denial(&self, refuse_with: RefuseWith) -> Denial {
         if *self == Self::Undecided {
-            let response = FullResponse::new(503).with_header("retry-after", "1");
-            return Denial::Respond(response);
+            return Denial::unavailable(self.code());
         }
         let denial = match refuse_with {
             RefuseWith::Unauthorized => Denial::unauthenticated(self.code()),

@@ -5,6 +5,7 @@ use portcullis_config::{JsonPath, Part, Placeholder, Step, Template};
 use serde_json::Value as Json;
 
 use crate::incoming::HeldBody;
+use crate::json_body;
 use crate::phase::canonical::decode;
 use crate::phase::identity_headers::attribute_text;
 use crate::plugins::Value;
@@ -35,7 +36,7 @@ pub(crate) struct KnownResponse<'a> {
 
 /// A whole body as JSON, where it is that.
 pub(crate) fn json(held: &HeldBody) -> Option<Json> {
-    if held.complete { serde_json::from_slice(&held.bytes).ok() } else { None }
+    if held.complete { json_body::parse(&held.bytes) } else { None }
 }
 
 impl Known<'_> {

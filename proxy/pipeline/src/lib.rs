@@ -21,6 +21,7 @@ mod edit;
 mod fill;
 mod guard;
 mod incoming;
+mod json_body;
 mod limits;
 mod mapping;
 mod phase;

@@ -115,7 +115,7 @@ fn query(changes: &[Change<String>], known: &Known<'_>) -> Option<String> {
         let (Change::Set(name, template) | Change::Append(name, template)) = change else {
             continue;
         };
-        if let Some(value) = known.fill(template) {
+        if let Some(value) = known.fill(template).filter(|value| value.len() <= LONGEST) {
             separate(&mut query);
             push_encoded_text(&mut query, name);
             query.push('=');
@@ -161,7 +161,7 @@ fn push_value(
         path.push_str(subject.route.raw_parameter(subject.path, parameter)?);
         return Some(());
     }
-    let text = known.text(placeholder).filter(|text| !text.is_empty())?;
+    let text = known.text(placeholder).filter(|text| (1..=LONGEST).contains(&text.len()))?;
     let divides = |c: char| matches!(c, '/' | '\\') || c.is_ascii_control();
     if text.contains(divides) {
         return None;

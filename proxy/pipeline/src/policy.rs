@@ -137,7 +137,7 @@ impl Facts for RequestFacts<'_> {
             Key::PrincipalAccount => self.account().map(|it| Fact::One(Value::Text(it))),
             Key::PrincipalType => self.principal_type().map(|it| Fact::One(Value::Text(it))),
             Key::PrincipalTag(name) => self.tag(name),
-            Key::TokenIssueTime => self.attribute("iat"),
+            Key::TokenIssueTime => self.attribute("iat").or_else(|| self.attribute("claim.iat")),
             // A key of AWS for things that are not here.
             _ => None,
         }

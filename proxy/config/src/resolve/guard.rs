@@ -26,6 +26,11 @@ pub(super) fn guard(written: &document::Guard, resolver: &mut Resolver<'_>) -> O
     let about = About { database, is_named: written.country_database.is_some() };
     let rules = written.rules.entries.iter();
     let rules: Vec<GuardRule> = rules.filter_map(|entry| rule(entry, &about, resolver)).collect();
+    if let (Some(file), []) = (&written.country_database, written.rules.entries.as_slice()) {
+        let help =
+            "rules use the database of their own guard, which takes the place of the gateway's";
+        resolver.problem_with_help(&file.place, "this guard has no rules", help);
+    }
     (!rules.is_empty()).then(|| Arc::new(Guard { rules }))
 }
 
