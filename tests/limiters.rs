@@ -1,6 +1,8 @@
 //! Limiters say what a request is charged to; the gateway counts.
 
-use portcullis_tests::{Gateway, Site, Upstream, eventually};
+use portcullis_tests::{Gateway, Redis, Site, Upstream, eventually};
+
+use crate::shared_limits;
 
 fn whole(upstream: &Upstream, config: &str) -> String {
     let address = upstream.address();
@@ -201,4 +203,57 @@ expect = { charges = { all = COST } }
         assert_eq!(outcome.code, Some(code), "{}", outcome.text());
         assert!(outcome.text().contains(told), "{}", outcome.text());
     }
+}
+
+const SHARED: &str = r#"
+    authorizer = "none"
+    [shared_limits]
+    redis = "REDIS"
+    gateways = 2
+    timeout = "10s"
+    lease = "1m"
+    [limiters.plans]
+    plugin = "rate-limit"
+    shared = true
+    settings.limits.all = { limit = 50, per = "1d", by = ["header:x-key"] }
+    BUDGET
+    [apis.shop.routes."GET /"]
+    respond = {}
+    limiters = ["plans"]
+"#;
+
+#[test]
+fn gateways_that_share_a_limiter_let_pass_what_one_would() {
+    let redis = Redis::start();
+    let config =
+        SHARED.replace("REDIS", &shared_limits::url(&redis)).replace("BUDGET", crate::ROOMY);
+    let gateways = [(); 2].map(|()| Gateway::start(&config));
+    for gateway in &gateways {
+        gateway.wait_for_metric("a Redis", |metrics| {
+            metrics.sum("portcullis_shared_limits_up", &[]) == 1.0
+        });
+    }
+
+    let passed = |key: &str| {
+        let ask = |at: usize| gateways[at % 2].get("/", &[("x-key", key)]).status;
+        (0..80).filter(|at| ask(*at) == 200).count()
+    };
+
+    assert_eq!([passed("a"), passed("b")], [50, 50]);
+    let refused = gateways[0].get("/", &[("x-key", "a")]);
+    assert_eq!(refused.verdict(), (429, "throttled".into()));
+    assert_eq!(refused.header("ratelimit-policy"), Some("\"all\";q=50;w=86400"));
+}
+
+#[test]
+fn only_token_buckets_are_shared() {
+    let site = Site::new();
+    let fixed = r#"limit = 50, per = "1d", algorithm = "fixed-window""#;
+    let config = SHARED.replace("BUDGET", "").replace(r#"limit = 50, per = "1d""#, fixed);
+    let listener = "[listeners.public]\naddress = \"127.0.0.1:0\"\n";
+    let outcome = site.check(&(config.replace("REDIS", "redis://127.0.0.1:1") + listener));
+
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let text = outcome.text();
+    assert!(text.contains("token buckets only") && text.contains("portcullis.toml:"), "{text}");
 }

@@ -48,7 +48,7 @@ pub use listener::Listener;
 pub use mapping::{Change, RequestMapping, ResponseChanges, ResponseMapping, StatusMatch};
 pub use media_range::MediaRange;
 pub use plan::{Plan, RoutePlan, RoutePlans};
-pub use plugin_use::{Budget, Isolation, OnFault, PluginUse, PluginUseId, Role, Use};
+pub use plugin_use::{Budget, Isolation, LimitSharing, OnFault, PluginUse, PluginUseId, Role, Use};
 pub use process::{AccessLog, Admin, Shutdown};
 pub use resource::ApiResource;
 pub use respond::{Escape, JsonPart, Respond, RespondBody, RespondStatus};

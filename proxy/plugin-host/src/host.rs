@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use portcullis_config::{Limit, OnFault, PluginUseId, Role};
-use portcullis_limits::{Keyed, Spec};
+use portcullis_limits::{Keyed, Sharing, Spec};
 use portcullis_pipeline::{
     AuthorizerAnswer, Call, LimiterCharge, LimiterLimit, PluginFault, Plugins, Reads,
     RequestOutcome, ResponseCall, ResponseOutcome, Unidentified, Violation,
@@ -37,13 +37,21 @@ pub struct PluginHost {
 
 impl PluginHost {
     /// Of these uses; limits of limiters are numbered from this on.
-    pub(crate) fn of(uses: Vec<Arc<LoadedUse>>, first_limit: usize) -> Self {
+    pub(crate) fn of(
+        loaded: Vec<(Arc<LoadedUse>, Vec<Option<Sharing>>)>,
+        first_limit: usize,
+    ) -> Self {
         let mut numbers = first_limit..;
-        let limits = uses.iter().map(|use_| {
-            let limits = use_.limits.iter().zip(&mut numbers);
-            limits.map(|(planned, index)| limiter_limit(&use_.names.name, planned, index)).collect()
-        });
-        Self { limits: limits.collect(), uses }
+        let (mut uses, mut limits) = (Vec::new(), Vec::new());
+        for (use_, sharings) in loaded {
+            let planned = use_.limits.iter().zip(sharings).zip(&mut numbers);
+            let limit = |((planned, sharing), index)| {
+                limiter_limit(&use_.names.name, (planned, sharing), index)
+            };
+            limits.push(planned.map(limit).collect());
+            uses.push(use_);
+        }
+        Self { limits, uses }
     }
 
     /// The limits of all limiters, in the order of their numbers.
@@ -105,14 +113,18 @@ impl PluginHost {
     }
 }
 
-fn limiter_limit(limiter: &str, planned: &PlannedLimit, index: usize) -> LimiterLimit {
+fn limiter_limit(
+    limiter: &str,
+    (planned, sharing): (&PlannedLimit, Option<Sharing>),
+    index: usize,
+) -> LimiterLimit {
     let spec = Spec {
         scope: format!("limiters.{limiter}"),
         name: planned.name.clone(),
         policy: planned.policy,
         keyed: Keyed::PerKey("as the limiter says".to_owned()),
     };
-    let limit = Arc::new(Limit { index, spec, per: None, sharing: None });
+    let limit = Arc::new(Limit { index, spec, per: None, sharing });
     LimiterLimit { limit, gives_back: planned.gives_back }
 }
 

@@ -119,7 +119,10 @@ impl Engine {
             let slots = Slots::new(plugin_use.budget.instances, reserve, shared_slots.clone());
             match self.load_use(plugin_use, files, previous, slots) {
                 Ok((use_, order)) => {
-                    loaded.push(use_);
+                    match limits::shared(&use_.limits, plugin_use) {
+                        Ok(sharings) => loaded.push((use_, sharings)),
+                        Err(found) => problems.extend(found),
+                    }
                     orders.extend(order);
                 }
                 Err(found) => problems.extend(found),
@@ -129,7 +132,7 @@ impl Engine {
             Some(diagnostics) => Err(diagnostics),
             None => {
                 let used: Vec<Digest> =
-                    loaded.iter().flat_map(|use_| use_.code.iter().copied()).collect();
+                    loaded.iter().flat_map(|(use_, _)| use_.code.iter().copied()).collect();
                 self.inner().code.keep_only(&used);
                 image::make_in_background(self, orders);
                 let host = PluginHost::of(loaded, first_limit);

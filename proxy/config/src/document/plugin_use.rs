@@ -29,6 +29,9 @@ table! {
         /// What happens to a request when the plugin faults: `"deny"` where absent. Not
         /// for authorizers, which deny always.
         on_fault: Option<Written<OnFault>>,
+        /// Whether the limits of its plan are counted by all gateways of `shared_limits`
+        /// together; they must be token buckets. Limiters only.
+        shared: Option<Written<bool>>,
     }
 }
 

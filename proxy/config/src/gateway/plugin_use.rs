@@ -71,6 +71,18 @@ pub struct PluginUse {
     pub identity_sources: Vec<IdentitySource>,
     /// What happens to the request when the plugin faults. Authorizers deny always.
     pub on_fault: OnFault,
+    /// How the limits of a limiter's plan are shared; `None` where each gateway counts for
+    /// itself.
+    pub limit_sharing: Option<LimitSharing>,
+}
+
+/// How limits are shared, whatever they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitSharing {
+    /// How many gateways share them.
+    pub gateways: u64,
+    /// How long what is taken ahead may be used, in nanoseconds.
+    pub lease_ns: u64,
 }
 
 /// Whether an instance serves one request or many.

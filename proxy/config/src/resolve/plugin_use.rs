@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::authorization::{self, Authorizer, Written};
 use super::names::Names;
+use super::shared_limits::{self, Common};
 use super::{Resolver, check_names, grants, source};
 use crate::diagnostic::Place;
 use crate::document::{self, Composable, Document, IsolationWord, Text};
@@ -40,6 +41,7 @@ enum Section {
 }
 
 pub(super) fn plugin_uses(document: &Document, resolver: &mut Resolver<'_>) -> PluginUses {
+    let common = Common::of(document);
     let mut uses = Vec::new();
     let authorizers = authorizers(document, &mut uses, resolver);
     let validators = ("validator", "a validator", Section::Validators);
@@ -52,7 +54,7 @@ pub(super) fn plugin_uses(document: &Document, resolver: &mut Resolver<'_>) -> P
             let written = entry.value.as_ref();
             let id = written.map(|written| {
                 check_store(document, written, resolver);
-                add(&mut uses, plugin_use(section, &entry.name, written, resolver))
+                add(&mut uses, plugin_use(section, (&entry.name, written), common, resolver))
             });
             names.define(&entry.name, id);
         }
@@ -81,7 +83,7 @@ fn authorizers(
             None => names.define(&entry.name, None),
             Some(Composable::Plain(written)) => {
                 check_store(document, written, resolver);
-                let used = plugin_use(Section::Authorizers, &entry.name, written, resolver);
+                let used = plugin_use(Section::Authorizers, (&entry.name, written), None, resolver);
                 names.define(&entry.name, Some(Authorizer::Plugin(add(uses, used))));
             }
             Some(Composable::Composed(composition)) => {
@@ -201,13 +203,14 @@ pub(super) fn of_schemas(
         cache_by_places: Vec::new(),
         identity_sources: Vec::new(),
         on_fault: OnFault::Deny,
+        limit_sharing: None,
     }
 }
 
 fn plugin_use(
     section: Section,
-    name: &str,
-    written: &document::PluginUse,
+    (name, written): (&str, &document::PluginUse),
+    common: Option<Common>,
     resolver: &mut Resolver<'_>,
 ) -> PluginUse {
     // A transform's role is not known before it is referred to.
@@ -217,6 +220,11 @@ fn plugin_use(
         Section::Transforms => Vec::new(),
         Section::Limiters => vec![Role::Limiter],
     };
+    let (limits, shared) = (section == Section::Limiters, written.shared.as_ref());
+    if let (false, Some(shared)) = (limits, shared) {
+        resolver.problem(&shared.place, "only a limiter has limits to share");
+    }
+    let shared = shared.filter(|_| limits);
     if let (Section::Authorizers, Some(on_fault)) = (section, &written.on_fault) {
         let message = "an authorizer that faults always denies, so it takes no `on_fault`";
         resolver.problem(&on_fault.place, message);
@@ -246,6 +254,7 @@ fn plugin_use(
             Some(document::OnFault::Skip) => OnFault::Skip,
             Some(document::OnFault::Deny) | None => OnFault::Deny,
         },
+        limit_sharing: shared_limits::limit_sharing(shared, common, resolver),
     }
 }
 

@@ -4,7 +4,7 @@ use portcullis_limits::{Policy, Quota, QuotaSharing, Sharing};
 
 use super::{Resolver, files};
 use crate::document::{self, Document};
-use crate::gateway::{Redis, SharedLimits, WhenAway};
+use crate::gateway::{LimitSharing, Redis, SharedLimits, WhenAway};
 use crate::read::Written;
 
 /// The port of a Redis whose URL has none.
@@ -196,6 +196,16 @@ pub(super) fn quota_sharing(
 ) -> Option<QuotaSharing> {
     let (_, common) = wanted(shared, common, resolver)?;
     Some(QuotaSharing::new(quota, common.gateways, common.lease_ns))
+}
+
+/// How the limits of a limiter's plan are shared; `None` where each gateway counts for itself.
+pub(super) fn limit_sharing(
+    shared: Option<&Written<bool>>,
+    common: Option<Common>,
+    resolver: &mut Resolver<'_>,
+) -> Option<LimitSharing> {
+    let (_, Common { gateways, lease_ns }) = wanted(shared, common, resolver)?;
+    Some(LimitSharing { gateways, lease_ns })
 }
 
 /// What is to be shared, and how; `None` where it is not, or nothing says where.

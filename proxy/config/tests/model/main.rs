@@ -8,9 +8,9 @@ use std::time::Duration;
 use portcullis_config::{
     Access, AccessLog, Authorization, Balance, CacheRule, ClientCertificate, Gateway, HashKey,
     HostPattern, HostRewrite, IdentityHeader, Integration, Isolation, IssuerGrant, IssuerKeys,
-    KeyTimes, KeyValueGrant, OnFault, Origin, OriginHost, PathRewrite, PluginUseId, Process,
-    RequestPart, RespondBody, Role, RouteMatch, Scopes, Surroundings, TlsVersion, UpstreamProtocol,
-    Use, load, parse, parse_within, reference, schema,
+    KeyTimes, KeyValueGrant, LimitSharing, OnFault, Origin, OriginHost, PathRewrite, PluginUseId,
+    Process, RequestPart, RespondBody, Role, RouteMatch, Scopes, Surroundings, TlsVersion,
+    UpstreamProtocol, Use, load, parse, parse_within, reference, schema,
 };
 
 /// The files of a folder, and the variable `HMAC`.
@@ -179,6 +179,9 @@ fn plugin_uses_are_as_written() {
     assert_eq!((budget.instances, budget.breaker_after, budget.breaker_pause), (8, 0, seconds(60)));
     assert_eq!((orders.isolation, orders.on_fault), (Some(Isolation::Reuse(1000)), OnFault::Skip));
     assert_eq!(orders.budget.output_bytes, 1 << 20);
+    assert_eq!(orders.limit_sharing, None);
+    let sharing = LimitSharing { gateways: 4, lease_ns: 500_000_000 };
+    assert_eq!(plans.limit_sharing, Some(sharing));
     assert_eq!(headers.roles, [Role::RequestTransform, Role::ResponseTransform]);
     assert_eq!(
         (headers.isolation, headers.budget.output_bytes),

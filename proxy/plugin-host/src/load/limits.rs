@@ -1,6 +1,9 @@
 //! The limits of a limiter's plan, checked.
 
-use portcullis_limits::{Cycle, FixedWindow, Period, Policy, Rate, SlidingWindow, TokenBucket};
+use portcullis_config::{Diagnostic, LimitSharing, PluginUse};
+use portcullis_limits::{
+    Cycle, FixedWindow, Period, Policy, Rate, Sharing, SlidingWindow, TokenBucket,
+};
 use portcullis_pipeline::GivesBack;
 
 use super::LoadProblem;
@@ -42,6 +45,35 @@ pub(super) fn limits(said: Vec<lifecycle::Limit>) -> Result<Vec<PlannedLimit>, V
         }
     }
     if problems.is_empty() { Ok(limits) } else { Err(problems) }
+}
+
+/// How each limit of a plan is shared; none where the use does not share.
+pub(super) fn shared(
+    limits: &[PlannedLimit],
+    plugin_use: &PluginUse,
+) -> Result<Vec<Option<Sharing>>, Vec<Diagnostic>> {
+    let Some(LimitSharing { gateways, lease_ns }) = plugin_use.limit_sharing else {
+        return Ok(vec![None; limits.len()]);
+    };
+    let (mut sharings, mut problems) = (Vec::new(), Vec::new());
+    for PlannedLimit { name, policy, .. } in limits {
+        let sharing = match policy {
+            Policy::Bucket(bucket) => {
+                Sharing::new(*bucket, gateways, lease_ns).map_err(|problem| problem.to_string())
+            }
+            Policy::Fixed(_) | Policy::Sliding(_) | Policy::InFlight(_) => {
+                Err("gateways share token buckets only: have another limiter with the others"
+                    .to_owned())
+            }
+        };
+        match sharing {
+            Ok(sharing) => sharings.push(Some(sharing)),
+            Err(why) => {
+                problems.push(LoadProblem::Limit { name: name.clone(), why }.diagnostic(plugin_use))
+            }
+        }
+    }
+    if problems.is_empty() { Ok(sharings) } else { Err(problems) }
 }
 
 fn limit(said: &lifecycle::Limit) -> Result<PlannedLimit, String> {

@@ -64,6 +64,7 @@ fn standalone(plugin: &str, roles: Vec<Role>, settings: serde_json::Value) -> Pl
         cache_by_places: Vec::new(),
         identity_sources: Vec::new(),
         on_fault: OnFault::Deny,
+        limit_sharing: None,
     }
 }
 
