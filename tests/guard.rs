@@ -1,6 +1,6 @@
 //! The guard looks at requests before anybody is asked who the caller is.
 
-use portcullis_tests::{Gateway, Site, Upstream, country_database, eventually};
+use portcullis_tests::{Gateway, H2Client, Site, Upstream, country_database, eventually};
 use serde_json::json;
 
 const GUARDED: &str = r#"
@@ -213,6 +213,25 @@ fn what_a_request_may_be_is_bounded() {
     for kind in ["application/json", "Application/JSON; charset=utf-8", "text/csv"] {
         assert_eq!(post(&[("content-type", kind)], b"{}"), PASSED, "{kind}");
     }
+    assert_eq!(post(&[], b""), PASSED);
+}
+
+#[test]
+fn a_body_is_one_over_http_2_without_a_length_too() {
+    let orders = Upstream::start();
+    let gateway = start(&orders);
+    let client = H2Client::connect(gateway.address("public"));
+    let post = |headers: &[(&str, &str)], body: &[u8]| {
+        let response = client.request("POST", "/form/a", headers, body);
+        (response.status, response.code())
+    };
+    let found = refused(415, "content-type-refused");
+
+    assert_eq!(post(&[], b"<a/>"), found);
+    assert_eq!(post(&[("content-length", "4")], b"<a/>"), found);
+    assert_eq!(post(&[("content-type", "application/xml")], b"<a/>"), found);
+    orders.assert_saw_nothing();
+    assert_eq!(post(&[("content-type", "application/json")], b"{}"), PASSED);
     assert_eq!(post(&[], b""), PASSED);
 }
 

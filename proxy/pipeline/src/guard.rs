@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use portcullis_config::{GuardCondition, GuardMost, GuardPart, GuardRule, Listed, MediaRange};
 
 use crate::attack::{Suspicion, find_attack};
@@ -102,7 +102,7 @@ pub fn find(rule: &GuardRule, view: GuardView<'_>) -> Option<Found> {
             (!methods.contains(&view.head.method)).then(|| Found::Method(methods.clone()))
         }
         GuardCondition::ContentTypes(types) => {
-            is_of_other_type(&view.head.headers, types).then_some(Found::ContentType)
+            is_of_other_type(view, types).then_some(Found::ContentType)
         }
         GuardCondition::Most(most) => more_than(most, view.head),
         GuardCondition::Matching { expression, parts, .. } => {
@@ -123,13 +123,11 @@ fn finds_listed(listed: Listed) -> bool {
     }
 }
 
-/// Whether there is a body, and it says of itself to be none of these.
-fn is_of_other_type(headers: &HeaderMap, types: &[MediaRange]) -> bool {
-    let is_empty = headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() == b"0");
-    let has_length = headers.contains_key(CONTENT_LENGTH) && !is_empty;
-    let mut written = headers.get_all(CONTENT_TYPE).iter();
+/// Whether there is a body, or a word about one, and it says of itself to be none of these.
+fn is_of_other_type(view: GuardView<'_>, types: &[MediaRange]) -> bool {
+    let mut written = view.head.headers.get_all(CONTENT_TYPE).iter();
     let first = written.next();
-    if first.is_none() && !has_length && !headers.contains_key(TRANSFER_ENCODING) {
+    if first.is_none() && view.body.is_absent() {
         return false;
     }
     // Two types are one too many: who knows which the upstream takes.

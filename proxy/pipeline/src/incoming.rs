@@ -32,6 +32,15 @@ pub struct HeldBody {
     pub complete: bool,
 }
 
+impl HeldBody {
+    /// Whether it is known that there is no body. Before anything is read, this is what the
+    /// head says; over HTTP/2 a stream that is not ended with its head has a body, whether or
+    /// not a length is declared (RFC 9113 §8.1).
+    pub fn is_absent(&self) -> bool {
+        self.complete && self.bytes.is_empty()
+    }
+}
+
 /// Why a body cannot be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyFault {

@@ -80,8 +80,7 @@ async fn is_there<I: Incoming>(
     violations: &mut Vec<Violation>,
 ) -> Result<bool, Rejection> {
     incoming.fill(1).await?;
-    let held = incoming.held();
-    let is_there = !(held.complete && held.bytes.is_empty());
+    let is_there = !incoming.held().is_absent();
     if !is_there && rule.required {
         let message = "a body is required".to_owned();
         violations.push(Violation { location: String::new(), message });
