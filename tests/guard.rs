@@ -283,6 +283,42 @@ fn a_rule_that_counts_looks_at_the_beginning_of_a_body_and_lets_all_of_it_pass()
     });
 }
 
+#[test]
+fn a_rule_that_counts_refuses_no_body_that_cannot_be_held() {
+    let orders = Upstream::start();
+    let gateway = Gateway::start(&format!(
+        r#"
+        authorizer = "none"
+        limits.held_body_bytes = "0B"
+        upstreams.orders.endpoints = ["{}"]
+        apis.counted.base_path = "/counted"
+        apis.counted.upstream = "orders"
+        apis.counted.routes."POST /" = {{}}
+        [apis.counted.guard.rules]
+        one = {{ deny_matching = "x", parts = ["body"], mode = "count" }}
+        two = {{ deny_attacks = ["sql-injection"], parts = ["body"], mode = "count" }}
+        [apis.blocked]
+        upstream = "orders"
+        base_path = "/blocked"
+        guard.rules.one = {{ deny_matching = "y", parts = ["body"] }}
+        routes."POST /" = {{}}
+        "#,
+        orders.address()
+    ));
+    let body = vec![b'x'; 300_000];
+
+    assert_eq!(gateway.post("/blocked", &[], b"x").status, 503);
+    orders.assert_saw_nothing();
+    assert_eq!(gateway.post("/counted", &[], b"x").verdict(), PASSED);
+    assert_eq!(gateway.post("/counted", &[], &body).verdict(), PASSED);
+    let client = H2Client::connect(gateway.address("public"));
+    assert_eq!(client.request("POST", "/counted", &[], &body).status, 200);
+
+    let lengths: Vec<_> = orders.seen().iter().map(|seen| seen.length).collect();
+    assert_eq!(lengths, [1, 300_000, 300_000]);
+    assert_eq!(gateway.metric("portcullis_guard_matches_total", &[]), 0.0);
+}
+
 const FORM: &[(&str, &str)] = &[("content-type", "application/x-www-form-urlencoded")];
 const JSON: &[(&str, &str)] = &[("content-type", "application/json; charset=utf-8")];
 

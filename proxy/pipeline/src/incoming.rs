@@ -19,7 +19,8 @@ pub trait Incoming: Send {
     /// The body's length where the head declares one.
     fn declared_length(&self) -> Option<u64>;
 
-    /// Reads on until `until` bytes of the body are held or the body has ended.
+    /// Reads on until `until` bytes of the body are held or the body has ended. What was read
+    /// before a fault is held all the same.
     fn fill(&mut self, until: u64) -> impl Future<Output = Result<(), BodyFault>> + Send;
 }
 

@@ -35,9 +35,13 @@ impl HeldBytes {
 }
 
 impl Room {
+    /// The bytes that room was taken for.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Takes room for more bytes.
-    pub(crate) fn take(&mut self, more: usize) -> Result<(), NoRoom> {
-        let more = more as u64;
+    pub(crate) fn take(&mut self, more: u64) -> Result<(), NoRoom> {
         let before = self.held.used.fetch_add(more, Ordering::Relaxed);
         if before.saturating_add(more) > self.limit {
             self.held.used.fetch_sub(more, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use portcullis_config::{GuardMode, GuardRule};
 
 use crate::guard::{GuardView, find};
-use crate::incoming::Incoming;
+use crate::incoming::{BodyFault, Incoming};
 use crate::phase::hold::hold_whole;
 use crate::phase::route::Routed;
 use crate::record::{Guarding, Record};
@@ -30,7 +30,10 @@ pub(crate) async fn guard<I: Incoming>(
 ) -> Result<Guarded, Rejection> {
     let Some(guard) = &routed.served().guard else { return Ok(Guarded { routed }) };
     for rule in &guard.rules {
-        hold_for(rule, routed.route().body_limit, incoming).await?;
+        match hold_for(rule, routed.route().body_limit, incoming).await? {
+            Sight::Clear => {}
+            Sight::Blocked => continue,
+        }
         let subject = routed.subject();
         let view = GuardView {
             client: subject.arrival.client,
@@ -47,16 +50,31 @@ pub(crate) async fn guard<I: Incoming>(
     Ok(Guarded { routed })
 }
 
+/// Whether a rule can see what it looks at.
+#[derive(Debug, Clone, Copy)]
+enum Sight {
+    /// It can.
+    Clear,
+    /// The body cannot be held, and the rule is not one that refuses.
+    Blocked,
+}
+
 /// Holds what a rule looks at of the body: one that blocks sees all of it, or the body is
-/// refused; one that counts sees as much as it may hold.
+/// refused; one that counts sees as much as it may hold, or nothing.
 async fn hold_for<I: Incoming>(
     rule: &GuardRule,
     route_limit: u64,
     incoming: &mut I,
-) -> Result<(), Rejection> {
-    let Some(limit) = rule.condition.body_limit() else { return Ok(()) };
+) -> Result<Sight, Rejection> {
+    let Some(limit) = rule.condition.body_limit() else { return Ok(Sight::Clear) };
+    let limit = limit.min(route_limit);
     match rule.mode {
-        GuardMode::Block => hold_whole(limit.min(route_limit), incoming).await,
-        GuardMode::Count => Ok(incoming.fill(limit.min(route_limit)).await?),
+        GuardMode::Block => hold_whole(limit, incoming).await.map(|()| Sight::Clear),
+        GuardMode::Count => match incoming.fill(limit).await {
+            Ok(()) => Ok(Sight::Clear),
+            Err(BodyFault::TimedOut | BodyFault::NoRoom) => Ok(Sight::Blocked),
+            // Nobody is left to answer.
+            Err(fault @ BodyFault::Broken) => Err(fault.into()),
+        },
     }
 }

@@ -133,7 +133,7 @@ impl Collector {
         (chunk, rest): (&[u8], Rest),
         room: &mut Room,
     ) -> Result<Taken, Excess> {
-        room.take(chunk.len()).map_err(|_| Excess::NoRoom)?;
+        room.take(chunk.len() as u64).map_err(|_| Excess::NoRoom)?;
         body.extend_from_slice(chunk);
         let is_enough = match self.need {
             ResponseNeed::Whole(limit) if body.len() as u64 > limit => {
