@@ -259,10 +259,18 @@ fn expressions_look_at_parts_as_sent_and_decoded() {
     let chunked = gateway.connect().request_chunked("POST", "/matched/a", &[], chunks);
     assert_eq!(chunked.verdict(), found);
     assert_eq!(post(&[b'x'; 1025]), refused(413, "body-too-large"));
+    // What is in it cannot be seen.
+    let packed = |coding| {
+        let headers = [("content-encoding", coding)];
+        gateway.post("/matched/packed", &headers, b"\x1f\x8b").verdict()
+    };
+    assert_eq!((packed("gzip"), packed("identity, br")), (found.clone(), found.clone()));
     orders.assert_saw_nothing();
     for target in ["/matched/a.php5", "/matched/a?q=union", "/matched/a?html=%3Cscript"] {
         assert_eq!(get(target), PASSED, "{target}");
     }
+    assert_eq!(packed("Identity"), PASSED);
+    assert_eq!(gateway.get("/matched/a", &[("content-encoding", "gzip")]).verdict(), PASSED);
     assert_eq!(post(&[b'x'; 1024]), PASSED);
     assert_eq!(orders.seen().pop().unwrap().length, 1024);
 }

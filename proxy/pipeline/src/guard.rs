@@ -9,6 +9,7 @@ use portcullis_config::{GuardCondition, GuardMost, GuardPart, GuardRule, Listed,
 
 use crate::attack::{Suspicion, find_attack};
 use crate::incoming::HeldBody;
+use crate::phase::body::is_encoded;
 use crate::phase::canonical::{CanonicalPath, decode_bytes};
 
 /// A request as the rules of a guard see it.
@@ -48,6 +49,9 @@ pub enum Found {
     /// What the expression looks for, in this part.
     #[error("a match in {}", shown(.0))]
     Match(GuardPart),
+    /// A body that an expression cannot be looked for in, as it is encoded.
+    #[error("{} in body", Suspicion::Unreadable)]
+    Unreadable,
     /// What looks like an attack, or cannot be told from one, in this part.
     #[error("{suspicion} in {}", shown(.part))]
     Attack {
@@ -62,9 +66,11 @@ impl Found {
     /// The status with which a rule refuses what it found.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Address | Self::Country | Self::Match(_) | Self::Attack { .. } => {
-                StatusCode::FORBIDDEN
-            }
+            Self::Address
+            | Self::Country
+            | Self::Match(_)
+            | Self::Unreadable
+            | Self::Attack { .. } => StatusCode::FORBIDDEN,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Headers => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -77,7 +83,7 @@ impl Found {
         match self {
             Self::Address => "address-refused",
             Self::Country => "country-refused",
-            Self::Match(_) => "match-refused",
+            Self::Match(_) | Self::Unreadable => "match-refused",
             Self::Attack { .. } => "attack-refused",
             Self::Method(_) => "method-refused",
             Self::ContentType => "content-type-refused",
@@ -106,10 +112,11 @@ pub fn find(rule: &GuardRule, view: GuardView<'_>) -> Option<Found> {
         }
         GuardCondition::Most(most) => more_than(most, view.head),
         GuardCondition::Matching { expression, parts, .. } => {
-            let part = parts
-                .iter()
-                .find(|part| any_text(part, view, &mut |text| expression.is_match(text)));
-            part.map(|part| Found::Match(part.clone()))
+            let mut wanted = |text: &[u8]| expression.is_match(text);
+            parts.iter().find_map(|part| match part {
+                GuardPart::Body if is_unreadable(view) => Some(Found::Unreadable),
+                part => any_text(part, view, &mut wanted).then(|| Found::Match(part.clone())),
+            })
         }
         GuardCondition::Attacks { kinds, parts, body } => find_attack(kinds, parts, *body, view),
     }
@@ -121,6 +128,11 @@ fn finds_listed(listed: Listed) -> bool {
         Listed::Allow => false,
         Listed::Deny => true,
     }
+}
+
+/// Whether there is a body whose bytes say nothing of what an upstream reads in it.
+fn is_unreadable(view: GuardView<'_>) -> bool {
+    !view.body.is_absent() && is_encoded(&view.head.headers)
 }
 
 /// Whether there is a body, or a word about one, and it says of itself to be none of these.

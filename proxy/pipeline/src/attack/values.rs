@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, COOKIE};
+use http::header::{CONTENT_TYPE, COOKIE};
 use portcullis_config::GuardPart;
 
 use super::detect::Suspicion;
 use crate::guard::GuardView;
+use crate::phase::body::is_encoded;
 use crate::phase::canonical::decode_bytes;
 
 /// What is done with each value.
@@ -76,8 +77,7 @@ fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
 /// Visits the values of a body: the pairs of a form, the strings of what says that it is JSON
 /// or begins like it, else all of it as one. Of two media types both count.
 fn each_of_body(headers: &HeaderMap, body: &[u8], visit: &mut Visit<'_>) -> ControlFlow<Suspicion> {
-    let is_plain = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+    if is_encoded(headers) {
         return ControlFlow::Break(Suspicion::Unreadable);
     }
     let types = headers.get_all(CONTENT_TYPE).iter().map(|value| essence(value.as_bytes()));

@@ -52,7 +52,8 @@ pub(crate) fn unsupported(rule: &BodyRule) -> Rejection {
     )
 }
 
-fn is_encoded(headers: &HeaderMap) -> bool {
+/// Whether a body under these headers has a content coding, which is not undone.
+pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
     let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     !headers.get_all(CONTENT_ENCODING).iter().all(plain)
 }
