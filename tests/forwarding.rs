@@ -84,6 +84,43 @@ fn a_stranger_cannot_say_where_it_comes_from() {
 }
 
 #[test]
+fn a_stranger_has_no_other_name_for_where_it_comes_from() {
+    let upstream = Upstream::start();
+    let gateway = start(&upstream, "", "");
+    let forged = [
+        ("x-forwarded-port", "1"),
+        ("x-forwarded-prefix", "/admin"),
+        ("X-Forwarded-Server", "inner"),
+        ("x-forwarded-ssl", "on"),
+        ("x-real-ip", "192.0.2.1"),
+        ("X_Real_IP", "192.0.2.1"),
+        ("X_Forwarded_For", "192.0.2.1"),
+        ("x-forwarded_host", "bank.example.com"),
+        ("x.forwarded.proto", "https"),
+        ("x_request_id", "forged"),
+    ];
+    let kept = [("x-forwarded-color", "red"), ("x-forwarded", "1"), ("x-real-ipv", "1")];
+
+    gateway.get("/a", &[&forged[..], &kept].concat());
+
+    let seen = upstream.only();
+    for (name, _) in forged {
+        assert_eq!(seen.headers.get(name), None, "{name}");
+    }
+    for (name, value) in kept {
+        assert_eq!(seen.headers.get(name), Some(value), "{name}");
+    }
+    assert_eq!(seen.headers.get("x-forwarded-for"), Some("127.0.0.1"));
+
+    let trusting = start(&upstream, "trusted_proxies = [\"127.0.0.0/8\"]", "");
+    trusting.get("/trusted", &forged[..5]);
+    let seen = upstream.seen().pop().unwrap();
+    for (name, value) in &forged[..5] {
+        assert_eq!(seen.headers.get(name), Some(*value), "{name}");
+    }
+}
+
+#[test]
 fn a_trusted_proxy_is_believed_and_added_to_the_chain() {
     let upstream = Upstream::start();
     let gateway = start(&upstream, "trusted_proxies = [\"127.0.0.0/8\"]", "");

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, OrErr, Result};
-use portcullis_config::{HostRewrite, UpstreamProtocol};
+use portcullis_config::{HostRewrite, UpstreamProtocol, same_to_upstreams};
 use portcullis_pipeline::{CorsReply, Forward, Outgoing};
 
 use crate::arrival::Peer;
@@ -17,6 +17,18 @@ use crate::respond::REQUEST_ID;
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 const X_FORWARDED_HOST: &str = "x-forwarded-host";
 const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
+
+/// What the gateway tells every upstream of a request's origin.
+const TOLD: [&str; 4] = [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, REQUEST_ID];
+
+/// What upstreams believe of an origin beside that, and strangers may not say.
+const CLAIMED: [&str; 5] = [
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-real-ip",
+];
 
 /// What the outgoing head is made from beside the request itself.
 pub(crate) struct Forwarding<'a> {
@@ -67,6 +79,9 @@ pub(crate) fn rewrite(
 ) -> Result<()> {
     apply_outgoing(head, &facts.forward.outgoing)?;
     set_host(head, facts)?;
+    if facts.peer == Peer::Stranger {
+        remove_claims(head, client);
+    }
     set_origin(head, facts)?;
     set_framing(head, facts)?;
     if keeps_trailers(client, facts.protocol) {
@@ -172,6 +187,30 @@ fn names_authority<'a>(head: &'a RequestHeader, forward: &Forward) -> Option<&'a
 /// The authority as a value; the head's own, where it has it.
 fn authority(head: &RequestHeader, forward: &Forward) -> Result<HeaderValue> {
     names_authority(head, forward).cloned().map_or_else(|| text(&forward.authority), Ok)
+}
+
+/// Takes off what a stranger says of where its request comes from, in every spelling that an
+/// upstream may take for it. What a transform put there is not the client's, and stays.
+fn remove_claims(head: &mut RequestHeader, client: &RequestHeader) {
+    let is_clients = |name: &HeaderName| {
+        head.headers.get_all(name).iter().eq(client.headers.get_all(name).iter())
+    };
+    let claims = head.headers.keys().filter(|name| is_claim(name.as_str()) && is_clients(name));
+    let claims: Vec<HeaderName> = claims.cloned().collect();
+    for name in &claims {
+        head.remove_header(name);
+    }
+}
+
+/// Whether a name is one of [`CLAIMED`], or may be taken for one of these or of [`TOLD`], which
+/// are written anew as they are.
+fn is_claim(name: &str) -> bool {
+    // Most names are told from these by their first letter or their length.
+    if !name.starts_with('x') || !(9..=18).contains(&name.len()) {
+        return false;
+    }
+    CLAIMED.iter().any(|claimed| same_to_upstreams(claimed, name))
+        || TOLD.iter().any(|told| *told != name && same_to_upstreams(told, name))
 }
 
 /// Tells the upstream whom it is answering.
