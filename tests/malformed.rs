@@ -440,6 +440,26 @@ fn a_connection_that_says_nothing_is_given_up() {
 }
 
 #[test]
+fn a_held_body_that_trickles_in_is_408() {
+    let upstream = Upstream::start();
+    let gateway = start(&upstream);
+    let mut client = gateway.connect();
+
+    client.send(b"POST /judged HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\n").unwrap();
+    for _ in 0..40 {
+        // The pauses are the misbehaviour; each is shorter than the body timeout.
+        std::thread::sleep(Duration::from_millis(100));
+        if client.send(b"x").is_err() {
+            break;
+        }
+    }
+
+    let line = gateway.log_line("/judged");
+    assert_eq!((&line["status"], &line["code"]), (&408.into(), &"body-timeout".into()), "{line}");
+    upstream.assert_saw_nothing();
+}
+
+#[test]
 fn a_body_that_pauses_too_long_is_408() {
     let upstream = Upstream::start();
     let gateway = start(&upstream);

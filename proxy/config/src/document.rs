@@ -172,7 +172,8 @@ table! {
         target_bytes: Size<64> = "8KiB",
         /// How long a whole request head may take.
         header_timeout: Time = "10s",
-        /// How long a client may pause within a body.
+        /// How long a client may pause within a body. A body that is held has this long in all,
+        /// and a second more for each 64 KiB of it.
         body_timeout: Time = "60s",
         /// How long an idle client connection is kept.
         keep_alive: Time = "60s",

@@ -1,6 +1,6 @@
 //! The pipeline's port to a request, over Pingora's session: reads and holds bodies.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
@@ -10,6 +10,9 @@ use portcullis_pipeline::{BodyFault, HeldBody, Incoming};
 
 use crate::held_bytes::Room;
 
+/// Bytes of a held body that give it another second to arrive in.
+const BYTES_A_SECOND: u64 = 64 * 1024;
+
 /// A request whose head has been read.
 pub(crate) struct Received<'a> {
     session: &'a mut ServerSession,
@@ -17,6 +20,7 @@ pub(crate) struct Received<'a> {
     declared: Option<u64>,
     room: Room,
     pause: Duration,
+    waited: Duration,
     asks_to_continue: bool,
 }
 
@@ -41,6 +45,7 @@ impl<'a> Received<'a> {
             declared,
             room,
             pause,
+            waited: Duration::ZERO,
             asks_to_continue,
         }
     }
@@ -64,10 +69,19 @@ impl<'a> Received<'a> {
         invited.map_err(|_| BodyFault::Broken)
     }
 
+    /// How long the next piece may take: a pause, where the body did not take too long
+    /// before. Otherwise a few bytes now and then would keep what is held for ever.
+    fn patience(&self) -> Duration {
+        let earned = Duration::from_secs(self.held.bytes.len() as u64 / BYTES_A_SECOND);
+        (self.pause + earned).saturating_sub(self.waited).min(self.pause)
+    }
+
     async fn read_more(&mut self) -> Result<(), BodyFault> {
         // Where there was none for the last piece, no other is read.
         self.account()?;
-        let read = tokio::time::timeout(self.pause, self.session.read_request_body()).await;
+        let (began, patience) = (Instant::now(), self.patience());
+        let read = tokio::time::timeout(patience, self.session.read_request_body()).await;
+        self.waited += began.elapsed();
         let chunk = read.map_err(|_| BodyFault::TimedOut)?.map_err(|error| fault(&error))?;
         match chunk {
             Some(chunk) => {

@@ -22,7 +22,8 @@ pub struct Limits {
     pub target_bytes: usize,
     /// How long a whole request head may take.
     pub header_timeout: Duration,
-    /// How long a client may pause within a body.
+    /// How long a client may pause within a body; how long a held one may take beside a second
+    /// for each 64 KiB of it.
     pub body_timeout: Duration,
     /// How long an idle client connection is kept.
     pub keep_alive: Duration,
