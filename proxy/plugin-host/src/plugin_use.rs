@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use crossbeam_queue::ArrayQueue;
@@ -109,7 +110,7 @@ impl LoadedUse {
         let (answer, use_) = match cached {
             None => (self.ask(call).await, CacheUse::Called),
             Some((cache, key)) => {
-                let (answer, use_) = cache.get_or(key, call.view.time_ms(), self.ask(call)).await;
+                let (answer, use_) = cache.get_or(key, now_ms, self.ask(call)).await;
                 (answer.map(|grant| Grant::clone(&grant)), use_)
             }
         };
@@ -243,6 +244,12 @@ impl LoadedUse {
         self.metrics.read(abi::size(&request));
         request
     }
+}
+
+/// The machine's time, in milliseconds since 1970.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn wrong_answer() -> PluginFault {

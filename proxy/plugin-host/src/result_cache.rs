@@ -4,10 +4,11 @@
 //! that the operator chose, and of the versions of what it consults in the host; so equal
 //! reads get equal answers and nothing else does. Faults are never kept, and refusals only
 //! where the operator wants it, with a room of their own, so that they push out no grant.
-//! One call is under way for each key; the others wait for its answer.
+//! One call is under way for each key; the others wait for its answer, and ask for
+//! themselves where it is none that is kept: it was made for one request.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
@@ -46,6 +47,15 @@ pub(crate) struct ResultCache {
 struct Kept {
     grant: Arc<Grant>,
     life: Duration,
+}
+
+/// What those that waited for a call are told where it brought no grant that is kept.
+#[derive(Debug)]
+enum Untold {
+    /// A refusal that is kept.
+    Denied(Arc<Denial>),
+    /// Nothing: they ask for themselves.
+    Alone,
 }
 
 struct KeptLife;
@@ -87,41 +97,98 @@ impl ResultCache {
         }
     }
 
-    /// The answer kept for this key, or the one that `ask` brings.
+    /// The answer kept for this key, or the one that `ask` brings. `now_ms` tells the time,
+    /// in milliseconds since 1970.
     pub(crate) async fn get_or(
         &self,
         key: Key,
-        time_ms: u64,
+        now_ms: impl Fn() -> u64,
         ask: impl Future<Output = Result<Grant, NoGrant>>,
     ) -> Answered {
-        if let Some(denials) = &self.denials
-            && let Some(denial) = denials.get(&key).await
-        {
-            return (Err(NoGrant::Denied(Denial::clone(&denial))), CacheUse::Hit);
+        if let Some(answer) = self.find(&key, &now_ms).await {
+            return (answer, CacheUse::Hit);
         }
-        let asked = AtomicBool::new(false);
-        let fill = async {
-            asked.store(true, Ordering::Relaxed);
-            let grant = ask.await?;
-            let left =
-                grant.expires_at_ms.map(|at| Duration::from_millis(at.saturating_sub(time_ms)));
-            Ok(Kept {
-                grant: Arc::new(grant),
-                life: left.map_or(self.life, |left| left.min(self.life)),
-            })
+        let mut ask = pin!(ask);
+        let mut own = None;
+        let lead = async {
+            let answer = ask.as_mut().await.map(Arc::new);
+            let told = self.tell(&key, &answer, now_ms()).await;
+            own = Some(answer);
+            told
         };
-        match self.grants.try_get_with_by_ref(&key, fill).await {
-            Ok(kept) if asked.load(Ordering::Relaxed) => (Ok(kept.grant), CacheUse::Called),
-            Ok(kept) => (Ok(kept.grant), CacheUse::Hit),
-            Err(none) => {
-                if let (Some(denials), NoGrant::Denied(denial)) = (&self.denials, &*none)
-                    && may_be_kept(denial)
-                {
-                    denials.insert(key, Arc::new(denial.clone())).await;
-                }
-                ((Err(NoGrant::clone(&none))), CacheUse::Called)
-            }
+        let told = self.grants.try_get_with_by_ref(&key, lead).await;
+        if let Some(answer) = own {
+            return (answer, CacheUse::Called);
         }
+        match &told {
+            Ok(kept) if kept.holds(&now_ms) => return (Ok(kept.grant.clone()), CacheUse::Hit),
+            Err(untold) if let Untold::Denied(denial) = &**untold => {
+                return (Err(NoGrant::Denied(Denial::clone(denial))), CacheUse::Hit);
+            }
+            Ok(_) | Err(_) => {}
+        }
+        // Beside the others that waited: slots bound how many.
+        let answer = ask.await.map(Arc::new);
+        if let Ok(kept) = self.tell(&key, &answer, now_ms()).await {
+            self.grants.insert(key, kept).await;
+        }
+        (answer, CacheUse::Called)
+    }
+
+    async fn find(
+        &self,
+        key: &Key,
+        now_ms: impl Fn() -> u64,
+    ) -> Option<Result<Arc<Grant>, NoGrant>> {
+        if let Some(denials) = &self.denials
+            && let Some(denial) = denials.get(key).await
+        {
+            return Some(Err(NoGrant::Denied(Denial::clone(&denial))));
+        }
+        let kept = self.grants.get(key).await?;
+        if kept.holds(now_ms) {
+            return Some(Ok(kept.grant));
+        }
+        self.grants.invalidate(key).await;
+        None
+    }
+
+    /// What others may be told of an answer that was made now. A refusal is kept in passing.
+    async fn tell(
+        &self,
+        key: &Key,
+        answer: &Result<Arc<Grant>, NoGrant>,
+        now_ms: u64,
+    ) -> Result<Kept, Untold> {
+        match (answer, &self.denials) {
+            (Ok(grant), _) => self.kept(grant, now_ms).ok_or(Untold::Alone),
+            (Err(NoGrant::Denied(denial)), Some(denials)) if may_be_kept(denial) => {
+                let denial = Arc::new(denial.clone());
+                denials.insert(*key, Arc::clone(&denial)).await;
+                Err(Untold::Denied(denial))
+            }
+            (Err(_), _) => Err(Untold::Alone),
+        }
+    }
+
+    /// A grant for as long as it may be kept from now on; nothing where it is expired.
+    fn kept(&self, grant: &Arc<Grant>, now_ms: u64) -> Option<Kept> {
+        let life = match grant.expires_at_ms {
+            None => self.life,
+            Some(at) => {
+                let left = at.checked_sub(now_ms).filter(|left| *left > 0)?;
+                self.life.min(Duration::from_millis(left))
+            }
+        };
+        Some(Kept { grant: Arc::clone(grant), life })
+    }
+}
+
+impl Kept {
+    /// Whether the grant is not expired. Entries end by another clock, which does not
+    /// follow where the machine's time is set.
+    fn holds(&self, now_ms: impl Fn() -> u64) -> bool {
+        self.grant.expires_at_ms.is_none_or(|at| now_ms() < at)
     }
 }
 
@@ -153,7 +220,9 @@ fn size_of_grant(grant: &Grant) -> usize {
     let headers =
         grant.response_headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64);
     let policies = grant.policies.iter().map(|policy| policy.size());
-    256 + grant.identity.principal.len() + attributes.chain(headers).chain(policies).sum::<usize>()
+    let usage_key = grant.identity.usage_key.as_ref().map_or(0, String::len);
+    let texts = grant.identity.principal.len() + usage_key;
+    256 + texts + attributes.chain(headers).chain(policies).sum::<usize>()
 }
 
 fn size_of_value(value: &portcullis_pipeline::Value) -> usize {
@@ -167,57 +236,4 @@ fn size_of_value(value: &portcullis_pipeline::Value) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rule(denials: Option<Duration>) -> CacheRule {
-        CacheRule { life: Duration::from_secs(60), by: Vec::new(), denials }
-    }
-
-    fn shown((answer, use_): Answered) -> (bool, CacheUse) {
-        (answer.is_ok(), use_)
-    }
-
-    #[tokio::test]
-    async fn a_grant_is_kept_and_a_denial_is_not() {
-        let cache = ResultCache::new(&rule(None));
-        let grant = || async { Ok(Grant::default()) };
-        let denial = || async { Err(NoGrant::Denied(Denial::NotMine)) };
-
-        assert_eq!(shown(cache.get_or([1; 32], 0, denial()).await), (false, CacheUse::Called));
-        assert_eq!(shown(cache.get_or([1; 32], 0, grant()).await), (true, CacheUse::Called));
-        assert_eq!(shown(cache.get_or([1; 32], 0, denial()).await), (true, CacheUse::Hit));
-        assert_eq!(shown(cache.get_or([2; 32], 0, grant()).await), (true, CacheUse::Called));
-    }
-
-    #[tokio::test]
-    async fn refusals_of_credentials_are_kept_where_that_is_wanted() {
-        let cache = ResultCache::new(&rule(Some(Duration::from_secs(60))));
-        let fault = NoGrant::Fault(PluginFault::Busy);
-        let cases = [
-            (NoGrant::Denied(Denial::Unauthenticated(Reason::default())), CacheUse::Hit),
-            (NoGrant::Denied(Denial::Forbidden(Reason::default())), CacheUse::Hit),
-            (NoGrant::Denied(Denial::NotMine), CacheUse::Called),
-            (fault, CacheUse::Called),
-        ];
-
-        for (number, (none, expected)) in (0..).zip(cases) {
-            let first = cache.get_or([number; 32], 0, async { Err(none) }).await;
-            let second = cache.get_or([number; 32], 0, async { Ok(Grant::default()) }).await;
-            assert_eq!(shown(first), (false, CacheUse::Called), "{number}");
-            assert_eq!(shown(second), (expected == CacheUse::Called, expected), "{number}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_grant_is_never_kept_past_its_expiry() {
-        let cache = ResultCache::new(&rule(None));
-        let expired = Grant { expires_at_ms: Some(1_000), ..Grant::default() };
-
-        let first = cache.get_or([1; 32], 1_000, async { Ok(expired) }).await;
-        let second = cache.get_or([1; 32], 1_000, async { Ok(Grant::default()) }).await;
-
-        assert_eq!(shown(first), (true, CacheUse::Called));
-        assert_eq!(shown(second), (true, CacheUse::Called));
-    }
-}
+mod tests;
