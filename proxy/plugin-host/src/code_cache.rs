@@ -13,9 +13,13 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
+
+/// How long compiled code that nobody uses stays on disk.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A SHA-256.
 pub(crate) type Digest = [u8; 32];
@@ -108,10 +112,15 @@ impl CodeCache {
         Ok(component)
     }
 
-    /// Lets go of what is not among `used`.
+    /// Lets go of what is not among `used`; on disk, of what nobody has used for long.
     pub(crate) fn keep_only(&self, used: &[Digest]) {
         if let Ok(mut live) = self.live.lock() {
             live.retain(|digest, _| used.contains(digest));
+        }
+        let now = SystemTime::now();
+        used.iter().filter_map(|digest| self.file(digest)).for_each(|file| touch(&file, now));
+        if let Some(directory) = &self.directory {
+            forget(directory, now);
         }
     }
 
@@ -121,7 +130,9 @@ impl CodeCache {
     }
 
     fn read(&self, engine: &wasmtime::Engine, digest: &Digest) -> Option<Component> {
-        let bytes = fs::read(self.file(digest)?).ok()?;
+        let file = self.file(digest)?;
+        let bytes = fs::read(&file).ok()?;
+        touch(&file, SystemTime::now());
         let (seal, code) = bytes.split_at_checked(32)?;
         if Sha256::digest(code).as_slice() != seal {
             return None;
@@ -161,6 +172,30 @@ fn prepare(path: &Path) -> Result<(), CacheProblem> {
     Ok(())
 }
 
+/// Notes that a file is used: others may share the directory, and know by its age.
+fn touch(file: &Path, now: SystemTime) {
+    // One that is not there, or not ours, has no use to note.
+    let _noted = fs::File::options().write(true).open(file).map(|file| file.set_modified(now));
+}
+
+/// Deletes compiled code that nobody has used for [`FORGOTTEN_AFTER`], whichever gateway
+/// or version it was of, and what was begun and never finished.
+fn forget(directory: &Path, now: SystemTime) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let is_ours = path.extension().is_some_and(|kind| kind == "cwasm" || kind == "part");
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = modified.map(|at| now.duration_since(at).unwrap_or_default());
+        if is_ours && age.is_ok_and(|age| age > FORGOTTEN_AFTER) {
+            match fs::remove_file(&path) {
+                Ok(()) => tracing::info!(path = %path.display(), "compiled code was forgotten"),
+                Err(problem) => tracing::debug!(path = %path.display(), %problem, "still there"),
+            }
+        }
+    }
+}
+
 fn write_whole(path: &Path, parts: &[&[u8]]) -> std::io::Result<()> {
     let beside = path.with_extension(format!("{}.part", std::process::id()));
     let mut file = fs::File::create(&beside)?;
@@ -169,4 +204,32 @@ fn write_whole(path: &Path, parts: &[&[u8]]) -> std::io::Result<()> {
     }
     drop(file);
     fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_that_nobody_uses_for_long_is_deleted() {
+        let directory = std::env::temp_dir().join(format!("portcullis-code-{}", std::process::id()));
+        let cache =
+            CodeCache::open(Some(directory.clone()), &wasmtime::Engine::default()).unwrap();
+        let (used, new, old) = ([1; 32], [2; 32], [3; 32]);
+        let files = [used, new, old].map(|digest| cache.file(&digest).unwrap());
+        let others = ["notes.txt", "begun.17.part", "other-version.cwasm"];
+        let others = others.map(|name| directory.join(name));
+        let long_ago = SystemTime::now() - FORGOTTEN_AFTER - Duration::from_secs(60);
+        for file in files.iter().chain(&others) {
+            fs::write(file, "code").unwrap();
+            touch(file, long_ago);
+        }
+        touch(&files[1], SystemTime::now());
+
+        cache.keep_only(&[used]);
+        let left: Vec<bool> = files.iter().chain(&others).map(|file| file.exists()).collect();
+        fs::remove_dir_all(&directory).unwrap();
+
+        assert_eq!(left, [true, true, false, true, false, false]);
+    }
 }

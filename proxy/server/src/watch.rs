@@ -19,6 +19,9 @@ use crate::reload::Reloader;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long files must look the same before they are read.
 const SETTLED_AFTER: Duration = Duration::from_millis(100);
+/// How often it is looked whether they do. A file that never rests keeps no other change
+/// waiting for longer.
+const MOST_LOOKS: u32 = 50;
 
 /// The files whose change matters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,10 +75,11 @@ pub(crate) fn run(
     }
 }
 
-/// Waits until the files look the same for a while.
+/// Waits until the files look the same for a while, within bounds: what changes later is
+/// seen as different at the next look.
 fn settle(watchlist: &Watchlist) {
     let mut before = watchlist.look();
-    loop {
+    for _ in 0..MOST_LOOKS {
         std::thread::sleep(SETTLED_AFTER);
         let now = watchlist.look();
         if now == before {
@@ -83,6 +87,7 @@ fn settle(watchlist: &Watchlist) {
         }
         before = now;
     }
+    tracing::warn!("the files to read keep changing; they are read as they are");
 }
 
 /// How a file looks from outside.
@@ -207,6 +212,30 @@ mod tests {
         assert_ne!(watchlist.look(), with_plugin);
         fs::remove_file(&file).unwrap();
         assert_eq!(watchlist.look().iter().filter(|(_, look)| look.is_none()).count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_never_rests_is_read_all_the_same() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("portcullis.toml");
+        let watchlist = Watchlist { files: BTreeSet::from([file.clone()]), plugins: None };
+        let is_settled = AtomicBool::new(false);
+
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for length in 0.. {
+                    if is_settled.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    fs::write(&file, "a".repeat(length)).unwrap();
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            settle(&watchlist);
+            is_settled.store(true, Ordering::Relaxed);
+        });
     }
 
     #[test]
