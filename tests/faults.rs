@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis_tests::{Gateway, Upstream};
+use portcullis_tests::{Gateway, Site, Upstream};
 
 fn start(plugin: &str, settings: &str, budget: &str) -> Gateway {
     Gateway::start(&format!(
@@ -74,6 +74,41 @@ fn a_hundred_megabytes_of_answer_are_not_taken() {
     let roomy = format!("{PATIENT}, memory = \"512MiB\"");
     check("big-answer", "{}", &roomy, "output");
     check("big-answer", "{ size_bytes = 2_000_000 }", &roomy, "output");
+}
+
+/// What comes of a plugin that takes keys of the host: a status, and the line of the log.
+fn hoard(settings: &str) -> (u16, String) {
+    let site = Site::new();
+    site.write("pepper.key", "hot");
+    let gateway = site.start(&format!(
+        r#"
+        [authorizers.bad]
+        plugin = "hoards-keys"
+        settings = {{ {settings} }}
+        grants.secrets.pepper = {{ file = "pepper.key" }}
+        budget = {{ breaker_after = 0, {PATIENT} }}
+        [apis.a.routes]
+        "GET /bad" = {{ authorizer = "bad", respond = {{ body = "let in" }} }}
+        "#
+    ));
+    let before = gateway.rss_bytes();
+    let response = gateway.get("/bad", &[]);
+    let grown = gateway.rss_bytes().saturating_sub(before);
+    assert!(grown < 64 << 20, "{settings}: {grown} bytes more");
+    (response.status, gateway.log_line("/bad")["detail"].to_string())
+}
+
+#[test]
+fn keys_that_the_host_keeps_for_a_plugin_are_bounded() {
+    for settings in ["bytes = 4_097, count = 1", "bytes = 4_094, count = 1, secret = 'pepper'"] {
+        let (status, detail) = hoard(settings);
+        assert_eq!(status, 503, "{settings}");
+        assert!(detail.contains("a key of 4097 bytes: one has at most 4096"), "{detail}");
+    }
+    assert_eq!(hoard("bytes = 1_000_000, count = 900").0, 503);
+    assert_eq!(hoard("bytes = 4_096, count = 100_000").0, 503);
+    assert_eq!(hoard("bytes = 4_096, count = 900").0, 200);
+    assert_eq!(hoard("bytes = 4_093, count = 900, secret = 'pepper'").0, 200);
 }
 
 #[test]

@@ -17,6 +17,23 @@ fn start(upstream: &Upstream) -> Gateway {
         plugin = "random-in-configure"
         isolation = "fresh"
         {roomy}
+        [authorizers.granted]
+        plugin = "random-in-configure"
+        isolation = "fresh"
+        grants.random = true
+        {roomy}
+        [authorizers.insecure]
+        plugin = "random-in-configure"
+        isolation = "fresh"
+        settings.interface = "insecure"
+        grants.random = true
+        {roomy}
+        [authorizers.seeded]
+        plugin = "random-in-configure"
+        isolation = "fresh"
+        settings.interface = "insecure-seed"
+        grants.random = true
+        {roomy}
         [transforms.tell]
         plugin = "headers"
         settings.request.set = {{ x-version = "${{identity:version}}", x-drawn = "${{identity:drawn}}" }}
@@ -26,6 +43,9 @@ fn start(upstream: &Upstream) -> Gateway {
         request_transforms = ["tell"]
         routes."GET /sound" = {{ authorizer = "sound" }}
         routes."GET /gambler" = {{ authorizer = "gambler" }}
+        routes."GET /granted" = {{ authorizer = "granted" }}
+        routes."GET /insecure" = {{ authorizer = "insecure" }}
+        routes."GET /seeded" = {{ authorizer = "seeded" }}
         "#,
         roomy = crate::ROOMY
     ))
@@ -58,18 +78,20 @@ fn a_fresh_instance_starts_from_its_image() {
 fn a_plugin_that_draws_randomness_while_it_is_configured_has_no_image() {
     let upstream = Upstream::start();
     let gateway = start(&upstream);
-    // Images are made one after another: that of the other use shows that the time for
-    // this one has come.
     gateway.wait_for_image("sound");
+    gateway.wait_for_images();
 
-    for _ in 0..5 {
-        assert_eq!(gateway.get("/gambler", &[]).status, 200);
+    // Whether or not real randomness is granted, and whichever interface gives it.
+    for gambler in ["gambler", "granted", "insecure", "seeded"] {
+        for _ in 0..5 {
+            assert_eq!(gateway.get(&format!("/{gambler}"), &[]).status, 200);
+        }
+
+        let ready = [("use", gambler)];
+        assert_eq!(gateway.metric("portcullis_plugin_image_ready", &ready), 0.0, "{gambler}");
+        assert_eq!(started(&gateway, gambler, "image"), 0.0, "{gambler}");
+        assert_eq!(started(&gateway, gambler, "instance"), 5.0, "{gambler}");
     }
-
-    let ready = [("use", "gambler")];
-    assert_eq!(gateway.metric("portcullis_plugin_image_ready", &ready), 0.0);
-    assert_eq!(started(&gateway, "gambler", "image"), 0.0);
-    assert_eq!(started(&gateway, "gambler", "instance"), 5.0);
     let mut drawn: Vec<String> = upstream
         .seen()
         .iter()
@@ -77,7 +99,7 @@ fn a_plugin_that_draws_randomness_while_it_is_configured_has_no_image() {
         .collect();
     drawn.sort();
     drawn.dedup();
-    assert_eq!(drawn.len(), 5, "a number was drawn twice: {drawn:?}");
+    assert_eq!(drawn.len(), 20, "a number was drawn twice: {drawn:?}");
 }
 
 #[test]

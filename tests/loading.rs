@@ -250,3 +250,10 @@ fn secrets_drawn_where_an_image_would_repeat_them_are_refused() {
     let words = ["its `configure` failed", "`crypto.random` during `configure`"];
     refused_guest("random-in-configure", "settings.from_host = true", &words);
 }
+
+#[test]
+fn keys_that_an_image_would_not_have_are_refused() {
+    let settings = "settings = { bytes = 1, count = 1, during_configure = true }";
+    let words = ["its `configure` failed", "`crypto.import-key` during `configure`"];
+    refused_guest("hoards-keys", settings, &words);
+}

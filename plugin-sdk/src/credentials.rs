@@ -21,7 +21,7 @@ pub fn get(kind: Kind, id: &str) -> Result<Option<Credential>, CredentialError> 
 }
 
 /// Gives the secret of an access key as a handle; the prefix comes before it, as
-/// `AWS4` does in Signature Version 4.
+/// `AWS4` does in Signature Version 4. More than 4096 bytes together are a fault.
 pub fn as_key(id: &str, prefix: impl AsRef<[u8]>) -> Result<Option<Key>, CredentialError> {
     Ok(host::as_key(id, prefix.as_ref())?.map(Key))
 }

@@ -14,7 +14,8 @@ pub use crate::bindings::host::crypto::HashAlgorithm;
 pub struct Key(pub(crate) host::Key);
 
 impl Key {
-    /// Makes a key of bytes the plugin already has.
+    /// Makes a key of bytes the plugin already has, at most 4096 of them. More are a fault,
+    /// as is any call during `configure`.
     pub fn import(bytes: impl AsRef<[u8]>) -> Self {
         Self(host::import_key(bytes.as_ref()))
     }

@@ -18,7 +18,8 @@ pub fn matches(name: &str, candidate: impl AsRef<[u8]>) -> Result<bool, SecretEr
 
 /// Gives a handle that [`crypto`](crate::crypto) can use, without the bytes.
 ///
-/// The prefix comes before the secret, as `AWS4` does in Signature Version 4.
+/// The prefix comes before the secret, as `AWS4` does in Signature Version 4. More than
+/// 4096 bytes together are a fault.
 pub fn as_key(name: &str, prefix: impl AsRef<[u8]>) -> Result<Key, SecretError> {
     host::as_key(name, prefix.as_ref()).map(Key)
 }

@@ -212,9 +212,9 @@ mod tests {
 
     #[test]
     fn code_that_nobody_uses_for_long_is_deleted() {
-        let directory = std::env::temp_dir().join(format!("portcullis-code-{}", std::process::id()));
-        let cache =
-            CodeCache::open(Some(directory.clone()), &wasmtime::Engine::default()).unwrap();
+        let directory =
+            std::env::temp_dir().join(format!("portcullis-code-{}", std::process::id()));
+        let cache = CodeCache::open(Some(directory.clone()), &wasmtime::Engine::default()).unwrap();
         let (used, new, old) = ([1; 32], [2; 32], [3; 32]);
         let files = [used, new, old].map(|digest| cache.file(&digest).unwrap());
         let others = ["notes.txt", "begun.17.part", "other-version.cwasm"];

@@ -1,11 +1,11 @@
 //! The engine: one for serving, its clock of epochs, and what it may use in all.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 use wasmtime::component::Linker;
 use wasmtime::{
     CacheStore, Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -15,18 +15,21 @@ use crate::capability::{Issuers, Stores, keyvalue};
 use crate::clock::{Clock, Ticker};
 use crate::code_cache::CodeCache;
 use crate::credentials::CredentialSource;
+use crate::slots::Pool;
 use crate::state::State;
 
 /// Instances that may live at once, of all plugins together. Four memory maps an
 /// instance, and Linux allows a process 65,530.
-pub(crate) const POOL_INSTANCES: u32 = 2_000;
+const POOL_INSTANCES: u32 = 2_000;
+/// Instances beside those, which describe and configure themselves.
+const LOADING_INSTANCES: u32 = 16;
 /// Linear memory that any budget may name, in bytes.
 const POOL_MEMORY_BYTES: usize = 1 << 30;
 /// Written pages of an instance that stay mapped for the next one: with the scan of
 /// the page map, a fresh instance costs a third of what it costs without.
 const RESIDENT_BYTES: usize = 2 << 20;
 /// Bytes of machine code kept for incremental compilation.
-const INCREMENTAL_BYTES: usize = 256 << 20;
+const INCREMENTAL_BYTES: u64 = 256 << 20;
 
 /// How an engine is started.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +72,8 @@ pub(crate) struct Inner {
     pub(crate) imaging: wasmtime::Engine,
     /// The same for the imaging engine.
     pub(crate) imaging_linker: Linker<State>,
+    /// How many instances may serve at once.
+    pub(crate) pool: Pool,
     /// What plugin uses remember.
     pub(crate) stores: Stores,
     /// Whose keys are fetched.
@@ -91,6 +96,7 @@ impl Engine {
         let inner = Inner {
             linker: linker(&serving).map_err(EngineError::Engine)?,
             imaging_linker: linker(&imaging).map_err(EngineError::Engine)?,
+            pool: Pool::of(usize::try_from(POOL_INSTANCES).unwrap_or(usize::MAX)),
             stores: Stores::default(),
             issuers: Issuers::default(),
             code: CodeCache::open(settings.cache_directory, &serving)?,
@@ -132,12 +138,13 @@ impl std::fmt::Debug for Engine {
 }
 
 fn serving_config() -> Result<Config, EngineError> {
+    let instances = POOL_INSTANCES + LOADING_INSTANCES;
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(POOL_INSTANCES)
-        .total_core_instances(POOL_INSTANCES * 4)
-        .total_memories(POOL_INSTANCES)
-        .total_tables(POOL_INSTANCES * 4)
-        .total_stacks(POOL_INSTANCES)
+    pool.total_component_instances(instances)
+        .total_core_instances(instances * 4)
+        .total_memories(instances)
+        .total_tables(instances * 4)
+        .total_stacks(instances)
         .max_memories_per_component(2)
         .max_tables_per_component(8)
         .max_core_instances_per_component(16)
@@ -153,7 +160,7 @@ fn serving_config() -> Result<Config, EngineError> {
     let mut config = common_config();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
-        .enable_incremental_compilation(Arc::new(IncrementalStore::default()))
+        .enable_incremental_compilation(Arc::new(IncrementalStore::of(INCREMENTAL_BYTES)))
         .map_err(EngineError::Engine)?;
     Ok(config)
 }
@@ -175,9 +182,13 @@ fn common_config() -> Config {
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     use crate::abi::imports::{credentials, crypto, keys, log, secrets};
     use wasmtime::component::HasSelf;
+    use wasmtime_wasi::p2::bindings::random::insecure_seed;
 
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    linker.allow_shadowing(true);
+    insecure_seed::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    linker.allow_shadowing(false);
     log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     secrets::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     crypto::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
@@ -203,26 +214,45 @@ fn start_clock(
 }
 
 /// Machine code of single functions, so that an image compiles only what its
-/// component did not already contain.
-#[derive(Debug, Default)]
-struct IncrementalStore {
-    functions: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
-    bytes: AtomicUsize,
+/// component did not already contain. What was not asked for the longest goes first.
+#[derive(Debug)]
+struct IncrementalStore(Cache<Vec<u8>, Arc<[u8]>>);
+
+impl IncrementalStore {
+    fn of(bytes: u64) -> Self {
+        let weight = |key: &Vec<u8>, code: &Arc<[u8]>| {
+            u32::try_from(key.len().saturating_add(code.len())).unwrap_or(u32::MAX)
+        };
+        let cache = Cache::builder().max_capacity(bytes).weigher(weight);
+        Self(cache.eviction_policy(EvictionPolicy::lru()).build())
+    }
 }
 
 impl CacheStore for IncrementalStore {
     fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
-        self.functions.lock().ok()?.get(key).cloned().map(Cow::Owned)
+        self.0.get(key).map(|code| Cow::Owned(code.to_vec()))
     }
 
     fn insert(&self, key: &[u8], value: Vec<u8>) -> bool {
-        let size = key.len() + value.len();
-        if self.bytes.fetch_add(size, Ordering::Relaxed) + size > INCREMENTAL_BYTES {
-            self.bytes.fetch_sub(size, Ordering::Relaxed);
-            return false;
+        self.0.insert(key.to_vec(), value.into());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_that_was_not_asked_for_makes_room() {
+        let store = IncrementalStore::of(100);
+        for number in 0..30 {
+            assert!(store.insert(&[number], vec![number; 9]));
+            store.0.run_pending_tasks();
         }
-        self.functions
-            .lock()
-            .is_ok_and(|mut functions| functions.insert(key.to_vec(), value).is_none())
+
+        assert_eq!(store.get(&[29]).as_deref(), Some(&[29; 9][..]));
+        assert_eq!(store.get(&[0]), None);
+        assert!(store.0.weighted_size() <= 100);
     }
 }

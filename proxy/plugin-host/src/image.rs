@@ -70,6 +70,9 @@ pub(crate) enum ImageProblem {
     /// It drew randomness, which an image would repeat.
     #[error("it drew randomness while it was configured, and an image would repeat it")]
     Random,
+    /// It kept a handle, which an image would not have.
+    #[error("it kept a handle of the host while it was configured, and an image would not have it")]
+    Handle,
     /// The engine refuses it.
     #[error("the engine refuses it: {0}")]
     Engine(wasmtime::Error),
@@ -149,6 +152,9 @@ pub(crate) fn snapshot(
         instance.configure(settings).await?.map_err(|_| ImageProblem::Configure)?;
         if drawn == Drawn::Anything && instance.store.data().randomness() == Spent::Yes {
             return Err(ImageProblem::Random);
+        }
+        if instance.store.data().holds_handles() {
+            return Err(ImageProblem::Handle);
         }
         State::begin(&mut instance.store, Moment::Snapshot, 0);
         let mut access =

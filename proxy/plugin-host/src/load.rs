@@ -24,7 +24,7 @@ use crate::capability::{Clocks, KeyValue, Source, first_keys};
 use crate::code_cache::Digest;
 use crate::component_source::{ComponentFiles, ComponentOrigin, find};
 use crate::credentials::CredentialSource;
-use crate::engine::{Engine, POOL_INSTANCES};
+use crate::engine::Engine;
 use crate::host::PluginHost;
 use crate::image::{self, Drawn};
 use crate::inspect::{CREDENTIALS, Surface, check_kind, surface};
@@ -33,7 +33,7 @@ use crate::metrics::UseMetrics;
 use crate::plugin_use::{Keeping, LoadedUse, Names};
 use crate::result_cache::ResultCache;
 use crate::shared::{Opened, UseShared};
-use crate::slots::{SharedSlots, Slots, reserve};
+use crate::slots::{Pool, Slots};
 use crate::state::{Moment, Spent, State};
 
 pub(crate) use limits::PlannedLimit;
@@ -109,15 +109,11 @@ impl Engine {
         files: ComponentFiles<'_>,
         previous: Option<&PluginHost>,
     ) -> Result<PluginHost, Diagnostics> {
-        let pool = usize::try_from(POOL_INSTANCES).unwrap_or(usize::MAX);
-        let reserve = reserve(pool, uses.len());
-        let shared_slots = SharedSlots::of(pool, uses.len(), reserve);
         let mut loaded = Vec::with_capacity(uses.len());
         let mut orders = Vec::new();
         let mut problems = Vec::new();
         for plugin_use in uses {
-            let slots = Slots::new(plugin_use.budget.instances, reserve, shared_slots.clone());
-            match self.load_use(plugin_use, files, previous, slots) {
+            match self.load_use(plugin_use, files, previous) {
                 Ok((use_, order)) => {
                     match limits::shared(&use_.limits, plugin_use) {
                         Ok(sharings) => loaded.push((use_, sharings)),
@@ -134,6 +130,8 @@ impl Engine {
                 let used: Vec<Digest> =
                     loaded.iter().flat_map(|(use_, _)| use_.code.iter().copied()).collect();
                 self.inner().code.keep_only(&used);
+                let slots = loaded.iter().map(|(use_, _)| &use_.keeping.slots);
+                self.inner().pool.share_out(slots);
                 image::make_in_background(self, orders);
                 let host = PluginHost::of(loaded, first_limit);
                 block_on(first_keys(&host.fetched_keys()));
@@ -147,7 +145,6 @@ impl Engine {
         plugin_use: &PluginUse,
         files: ComponentFiles<'_>,
         previous: Option<&PluginHost>,
-        slots: Slots,
     ) -> Result<(Arc<LoadedUse>, Option<image::Order>), Vec<Diagnostic>> {
         let at = |problem: LoadProblem| vec![problem.diagnostic(plugin_use)];
         let (bytes, origin) = find(&plugin_use.plugin, files, &self.inner().builtins)
@@ -195,7 +192,7 @@ impl Engine {
             settings,
             prepared: ArcSwap::new(prepared),
             image_pending: AtomicBool::new(wants_image),
-            keeping: keeping(plugin_use, isolation, slots),
+            keeping: keeping(plugin_use, isolation, &self.inner().pool),
             on_fault: plugin_use.on_fault,
             cache: introduction.cache(plugin_use)?.map(ResultCache::new),
             identity_sources: plugin_use.identity_sources.clone(),
@@ -344,7 +341,7 @@ fn diagnostics(problems: Vec<LoadProblem>, plugin_use: &PluginUse) -> Vec<Diagno
     problems.into_iter().map(|problem| problem.diagnostic(plugin_use)).collect()
 }
 
-fn keeping(plugin_use: &PluginUse, isolation: Isolation, slots: Slots) -> Keeping {
+fn keeping(plugin_use: &PluginUse, isolation: Isolation, pool: &Pool) -> Keeping {
     let reuse = match isolation {
         Isolation::Fresh => 1,
         Isolation::Reuse(requests) => requests.max(1),
@@ -355,6 +352,7 @@ fn keeping(plugin_use: &PluginUse, isolation: Isolation, slots: Slots) -> Keepin
         plugin_use.budget.breaker_pause,
         Instant::now(),
     );
+    let slots = Slots::new(plugin_use.budget.instances, pool.clone());
     Keeping { reuse, idle: ArrayQueue::new(idle), slots, breaker }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portcullis_config::SecretGrant;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
+use wasmtime_wasi::p2::bindings::random::insecure_seed;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
@@ -174,6 +175,11 @@ impl State {
         if self.inert.random_used() { Spent::Yes } else { Spent::No }
     }
 
+    /// Whether the guest holds a handle of the host.
+    pub(crate) fn holds_handles(&self) -> bool {
+        !self.table.is_empty()
+    }
+
     /// The guest's last words on its standard streams.
     pub(crate) fn last_words(&self) -> String {
         self.inert.last_words()
@@ -183,6 +189,14 @@ impl State {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// In the place of the engine's own, so that it is noticed as all randomness is.
+impl insecure_seed::Host for State {
+    fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
+        self.inert.use_random();
+        self.wasi.random().insecure_seed()
     }
 }
 

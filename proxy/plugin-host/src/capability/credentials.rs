@@ -38,7 +38,7 @@ impl Host for State {
     ) -> wasmtime::Result<Result<Option<Resource<Key>>, CredentialError>> {
         let Some(source) = self.credentials() else { return Ok(Err(CredentialError::NotGranted)) };
         let Some(secret) = source.secret(&id, self.time_ms()) else { return Ok(Ok(None)) };
-        Ok(Ok(Some(self.table.push(Key::prefixed(&prefix, &secret))?)))
+        Ok(Ok(Some(self.table.push(Key::prefixed(&prefix, &secret)?)?)))
     }
 }
 

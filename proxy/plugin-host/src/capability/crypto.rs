@@ -11,6 +11,9 @@ use crate::state::State;
 
 /// Bytes that one call of `random` may ask for.
 const MOST_RANDOM: u32 = 1024;
+/// Bytes of one key, its prefix included: a guest may hold as many keys as handles, and
+/// they are no part of its `memory`.
+const MOST_KEY: usize = 4 << 10;
 
 /// Key bytes that a guest holds by a handle only.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
@@ -22,9 +25,13 @@ impl Key {
         Self(Zeroizing::new(bytes.to_vec()))
     }
 
-    /// Takes the bytes, behind a prefix.
-    pub(crate) fn prefixed(prefix: &[u8], bytes: &[u8]) -> Self {
-        Self(Zeroizing::new([prefix, bytes].concat()))
+    /// Takes the bytes, behind a prefix. A longer key than [`MOST_KEY`] is a fault.
+    pub(crate) fn prefixed(prefix: &[u8], bytes: &[u8]) -> wasmtime::Result<Self> {
+        let length = prefix.len().saturating_add(bytes.len());
+        if length > MOST_KEY {
+            wasmtime::bail!("a key of {length} bytes: one has at most {MOST_KEY}");
+        }
+        Ok(Self(Zeroizing::new([prefix, bytes].concat())))
     }
 
     /// Encrypts: the nonce, then the sealed bytes with their tag.
@@ -93,7 +100,12 @@ pub(crate) fn equal(left: &[u8], right: &[u8]) -> bool {
 
 impl Host for State {
     fn import_key(&mut self, bytes: Vec<u8>) -> wasmtime::Result<Resource<Key>> {
-        Ok(self.table.push(Key(Zeroizing::new(bytes)))?)
+        if !self.is_serving() {
+            wasmtime::bail!(
+                "`crypto.import-key` during `configure`: an image would not have the key"
+            );
+        }
+        Ok(self.table.push(Key::prefixed(&[], &bytes)?)?)
     }
 
     fn random(&mut self, count: u32) -> wasmtime::Result<Vec<u8>> {
@@ -197,7 +209,8 @@ mod tests {
         assert_eq!(open(&key(), &sealed, b"login"), None);
         assert_eq!(open(&key(), &sealed, b""), None);
         assert_eq!(open(&Key::new(b"Sesame"), &sealed, b"session"), None);
-        assert_eq!(open(&Key::prefixed(b"A", b"sesame"), &sealed, b"session"), None);
+        let prefixed = Key::prefixed(b"A", b"sesame").unwrap();
+        assert_eq!(open(&prefixed, &sealed, b"session"), None);
         assert!(!sealed.windows(5).any(|part| part == b"alice"));
         let nothing = key().seal(Vec::new(), b"").unwrap();
         assert_eq!(open(&key(), &nothing, b"").as_deref(), Some(&b""[..]));
@@ -228,6 +241,16 @@ mod tests {
         let nonces: HashSet<Vec<u8>> = (0..2000).map(nonce).collect();
 
         assert_eq!(nonces.len(), 2000);
+    }
+
+    #[test]
+    fn a_key_with_its_prefix_is_bounded() {
+        let long = vec![1; MOST_KEY];
+
+        assert!(Key::prefixed(b"", &long).is_ok());
+        assert!(Key::prefixed(&long, b"").is_ok());
+        let refused = Key::prefixed(b"A", &long).err().map(|error| error.to_string());
+        assert_eq!(refused.as_deref(), Some("a key of 4097 bytes: one has at most 4096"));
     }
 
     #[test]

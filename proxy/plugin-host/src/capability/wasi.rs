@@ -1,6 +1,7 @@
 //! The WASI that ordinary programs bring along, made inert: no environment, no
 //! files, no sockets; standard streams become log lines, clocks answer the
-//! request's time, randomness is a stream seeded for each instance.
+//! request's time, randomness is a stream seeded for each instance. Whatever is granted,
+//! it is noticed when randomness is drawn: an image would repeat it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use crate::shared::UseShared;
 
 /// Bytes of standard output kept while a line is not finished.
 const LINE_BYTES: usize = 1024;
+/// Random bytes that one call may ask for: they are drawn without a pause.
+const MOST_RANDOM: u64 = 1 << 20;
 
 /// What an instance's inert WASI shares with the host's side of it.
 #[derive(Debug)]
@@ -99,16 +102,23 @@ impl InertWasi {
                 .wall_clock(RequestClock(inert.clone()))
                 .monotonic_clock(RequestClock(inert.clone()));
         }
-        if shared.clocks.random == Source::Inert {
-            builder.secure_random(SeededRandom { stream: None, inert: inert.clone() });
-            builder.insecure_random(SeededRandom { stream: None, inert: inert.clone() });
-        }
+        let random = |stream| NoticedRandom { stream, inert: inert.clone() };
+        let source = shared.clocks.random;
+        builder
+            .secure_random(random(Stream::of(source)))
+            .insecure_random(random(Stream::of(source)))
+            .max_random_size(MOST_RANDOM);
         (builder.build(), inert)
     }
 
     /// What the clocks answer.
     pub(crate) fn time_ms(&self) -> u64 {
         self.time_ms.load(Ordering::Relaxed)
+    }
+
+    /// Notices that the instance draws randomness.
+    pub(crate) fn use_random(&self) {
+        self.random_used.store(true, Ordering::Relaxed);
     }
 
     /// Whether the instance has drawn randomness.
@@ -158,32 +168,54 @@ impl HostMonotonicClock for RequestClock {
     }
 }
 
-/// A stream of random numbers seeded by the host for one instance.
-struct SeededRandom {
-    stream: Option<Box<StdRng>>,
+/// Random numbers for one instance.
+struct NoticedRandom {
+    stream: Stream,
     inert: Arc<InertWasi>,
 }
 
-impl SeededRandom {
-    fn stream(&mut self) -> &mut StdRng {
-        self.inert.random_used.store(true, Ordering::Relaxed);
-        self.stream.get_or_insert_with(|| Box::new(StdRng::from_rng(&mut rand::rng())))
+/// Where they come from.
+enum Stream {
+    /// Seeded by the host for one instance, when it first draws.
+    Seeded(Option<Box<StdRng>>),
+    /// The machine's.
+    Real,
+}
+
+impl Stream {
+    fn of(source: Source) -> Self {
+        match source {
+            Source::Inert => Self::Seeded(None),
+            Source::Real => Self::Real,
+        }
     }
 }
 
-impl TryRng for SeededRandom {
+impl NoticedRandom {
+    fn draw<T>(&mut self, number: impl FnOnce(&mut dyn Rng) -> T) -> T {
+        self.inert.use_random();
+        match &mut self.stream {
+            Stream::Seeded(stream) => number(
+                stream.get_or_insert_with(|| Box::new(StdRng::from_rng(&mut rand::rng()))).as_mut(),
+            ),
+            Stream::Real => number(&mut rand::rng()),
+        }
+    }
+}
+
+impl TryRng for NoticedRandom {
     type Error = std::convert::Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        Ok(self.stream().next_u32())
+        Ok(self.draw(|random| random.next_u32()))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        Ok(self.stream().next_u64())
+        Ok(self.draw(|random| random.next_u64()))
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-        self.stream().fill_bytes(bytes);
+        self.draw(|random| random.fill_bytes(bytes));
         Ok(())
     }
 }

@@ -6,6 +6,9 @@ use portcullis_plugin_sdk::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use wasip2::random::insecure::get_insecure_random_u64;
+use wasip2::random::insecure_seed::insecure_seed;
+use wasip2::random::random::get_random_u64;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -13,6 +16,28 @@ struct Settings {
     /// Whether to ask the host for them, which it refuses.
     #[serde(default)]
     from_host: bool,
+    /// Which interface of WASI gives them.
+    #[serde(default)]
+    interface: Interface,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Interface {
+    #[default]
+    Random,
+    Insecure,
+    InsecureSeed,
+}
+
+impl Interface {
+    fn draw(&self) -> i64 {
+        match self {
+            Self::Random => get_random_u64().cast_signed(),
+            Self::Insecure => get_insecure_random_u64().cast_signed(),
+            Self::InsecureSeed => insecure_seed().0.cast_signed(),
+        }
+    }
 }
 
 struct RandomInConfigure {
@@ -27,9 +52,7 @@ impl TryFrom<Settings> for RandomInConfigure {
             let drawn = i64::from(crypto::random(1).first().copied().unwrap_or_default());
             return Ok(Self { drawn });
         }
-        let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes).map_err(|error| SettingsError::new(error.to_string()))?;
-        Ok(Self { drawn: i64::from_le_bytes(bytes) })
+        Ok(Self { drawn: settings.interface.draw() })
     }
 }
 
