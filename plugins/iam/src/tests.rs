@@ -188,7 +188,7 @@ fn a_store_that_cannot_be_asked_is_no_verdict() {
 
     let answer = plugin(json!({})).authorize(&Signer::new().sign());
 
-    assert!(matches!(answer, Err(Denial::Respond(response)) if response.status == 503));
+    assert_eq!(answer, Err(Denial::unavailable("store-unavailable")));
     assert_eq!(host.lines().len(), 1);
 }
 
