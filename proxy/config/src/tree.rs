@@ -76,6 +76,20 @@ impl Value {
         }
     }
 
+    /// The scalar of JSON that it is, if it is one.
+    pub(crate) fn as_scalar(&self) -> Option<Json> {
+        match self {
+            Self::String(text) => Some(Json::from(text.clone())),
+            Self::Integer(number) => i64::try_from(*number)
+                .map(Json::from)
+                .or_else(|_| u64::try_from(*number).map(Json::from))
+                .ok(),
+            Self::Float(number) => serde_json::Number::from_f64(*number).map(Json::from),
+            Self::Boolean(value) => Some(Json::from(*value)),
+            Self::Datetime | Self::Array(_) | Self::Table(_) => None,
+        }
+    }
+
     /// The value of a default, which is a scalar, a list of them or an empty table.
     pub(crate) fn of_default(json: &Json, place: &Place) -> Self {
         match json {
@@ -116,14 +130,6 @@ fn json(
 ) -> Option<Json> {
     places.insert(pointer.clone(), node.place.clone());
     let found = match &node.value {
-        Value::String(text) => Some(Json::from(text.clone())),
-        Value::Integer(number) => i64::try_from(*number)
-            .map(Json::from)
-            .or_else(|_| u64::try_from(*number).map(Json::from))
-            .ok(),
-        Value::Float(number) => serde_json::Number::from_f64(*number).map(Json::from),
-        Value::Boolean(value) => Some(Json::from(*value)),
-        Value::Datetime => None,
         Value::Array(items) => {
             let mut list = Vec::new();
             for (at, item) in items.iter().enumerate() {
@@ -139,6 +145,7 @@ fn json(
             }
             return Some(Json::from(object));
         }
+        scalar => scalar.as_scalar(),
     };
     if found.is_none() {
         let message = "settings are JSON, which has no such value";

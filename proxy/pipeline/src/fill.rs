@@ -5,14 +5,17 @@ use portcullis_config::{JsonPath, Part, Placeholder, Step, Template};
 use serde_json::Value as Json;
 
 use crate::incoming::HeldBody;
-use crate::json_body;
 use crate::phase::canonical::decode;
 use crate::phase::identity_headers::attribute_text;
 use crate::plugins::Value;
+use crate::strict_json::strict_json;
 use crate::view::View;
 
 /// Integers up to here are the same in every program that reads them.
 const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Values of a body that others are read from: as many may take a hundred times its bytes.
+const MOST_VALUES: usize = 50_000;
 
 /// What values are taken from.
 #[derive(Debug)]
@@ -36,7 +39,7 @@ pub(crate) struct KnownResponse<'a> {
 
 /// A whole body as JSON, where it is that.
 pub(crate) fn json(held: &HeldBody) -> Option<Json> {
-    if held.complete { json_body::parse(&held.bytes) } else { None }
+    if held.complete { strict_json(&held.bytes, MOST_VALUES).ok() } else { None }
 }
 
 impl Known<'_> {
@@ -208,6 +211,16 @@ mod tests {
         check("$.tags[-1]", Some("b,c"));
         check("$.lines[*].sku", Some("x,y"));
         check("$.lines[1].n", Some("2"));
+    }
+
+    #[test]
+    fn a_body_has_so_many_values_and_no_more() {
+        let read = |values: usize| {
+            let text = format!("[{}0]", "0,".repeat(values - 2));
+            json(&HeldBody { bytes: text.into(), complete: true })
+        };
+        assert!(read(MOST_VALUES).is_some());
+        assert_eq!(read(MOST_VALUES + 1), None);
     }
 
     #[test]

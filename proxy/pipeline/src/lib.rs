@@ -21,7 +21,6 @@ mod edit;
 mod fill;
 mod guard;
 mod incoming;
-mod json_body;
 mod limits;
 mod mapping;
 mod phase;
@@ -33,6 +32,7 @@ mod record;
 mod rejection;
 mod respond;
 mod route_table;
+mod strict_json;
 mod unreached;
 mod vary;
 mod view;
@@ -63,6 +63,7 @@ pub use rejection::{
     MalformedRequest, PathFault, PolicySide, PreflightProblem, Rejection, UpstreamFailure,
 };
 pub use route_table::{NotFound, RouteId, RouteTable, ServedRoute};
+pub use strict_json::strict_json;
 pub use unreached::Unreached;
 pub use vary::vary;
 pub use view::{RouteFacts, View, ViewParts};

@@ -1,13 +1,13 @@
 //! What is known of a request beside its bytes: its id, when it came, from whom.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, header};
 use ipnet::IpNet;
 use pingora::protocols::Digest;
 use pingora::protocols::http::ServerSession;
 use portcullis_pipeline::{Arrival, Scheme, TlsFacts};
+use portcullis_state::now_ms;
 
 use crate::client_certificate;
 use crate::strict_head::{self, HeadFault};
@@ -48,12 +48,6 @@ pub(crate) fn trust(peer: IpAddr, trusted: &[IpNet]) -> Peer {
     } else {
         Peer::Stranger
     }
-}
-
-/// Milliseconds since 1970-01-01T00:00:00Z.
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The peer of the connection; unspecified where there is no socket.

@@ -15,9 +15,9 @@ use pingora::protocols::tls::server::handshake_with_callback;
 use pingora::server::{Fds, ListenFds, ShutdownWatch};
 use pingora::services::listening::Service;
 use portcullis_config::Listener;
+use portcullis_state::now_ms;
 use tokio::time::timeout;
 
-use crate::arrival;
 use crate::client_certificate::{self, ReadWhenComplete};
 use crate::guarded_stream::GuardedStream;
 use crate::shared::Shared;
@@ -137,7 +137,7 @@ async fn secure(stream: Stream, acceptor: &Acceptor) -> Option<Stream> {
     match handshake_with_callback(acceptor, *tcp, &ReadWhenComplete).await {
         Ok(stream) => {
             let digest = stream.ssl_digest()?;
-            client_certificate::holds(&digest, arrival::now_ms()).then(|| Box::new(stream) as _)
+            client_certificate::holds(&digest, now_ms()).then(|| Box::new(stream) as _)
         }
         Err(error) => {
             tracing::debug!("TLS handshake: {error}");

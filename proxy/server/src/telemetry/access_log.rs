@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use portcullis_config::AccessLog;
 use portcullis_pipeline::{Asked, CacheUse};
+use portcullis_state::now_ms;
 use serde::Serialize;
 
 use super::Finished;
@@ -115,7 +116,7 @@ impl Line {
         let guard = guard.map(|found| format!("{}: {}", found.rule, found.mode.as_str()));
         let skipped = record.skipped.iter().map(|(plugin, fault)| format!("{plugin}: {fault}"));
         Self {
-            time: rfc3339(arrival::now_ms()),
+            time: rfc3339(now_ms()),
             request_id: arrival::request_id(finished.id),
             client: finished.client.to_string(),
             request: RequestPart {

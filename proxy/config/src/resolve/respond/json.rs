@@ -1,6 +1,6 @@
 //! A JSON document whose texts may have placeholders.
 
-use serde_json::{Number, Value as Json};
+use serde_json::Value as Json;
 
 use crate::document::Text;
 use crate::gateway::JsonPart;
@@ -44,13 +44,7 @@ impl Writing {
                 self.written.push('}');
                 return is_whole;
             }
-            Value::Boolean(value) => Some(Json::from(*value)),
-            Value::Float(number) => Number::from_f64(*number).map(Json::from),
-            Value::Integer(number) => {
-                let small = i64::try_from(*number).map(Json::from);
-                small.or_else(|_| u64::try_from(*number).map(Json::from)).ok()
-            }
-            Value::Datetime => None,
+            scalar => scalar.as_scalar(),
         };
         match &scalar {
             Some(value) => self.written.push_str(&value.to_string()),

@@ -7,8 +7,8 @@ use portcullis_config::{OriginHost, ServiceUrl};
 use serde_json::Value;
 
 use super::key_set::{KeySet, KeySetProblem};
+use super::parse_json;
 use super::source::{KeyPlace, KeySource, SourceProblem};
-use super::strict_json;
 use crate::capability::http::{
     AuthoritiesProblem, DocumentClient, Fetching, NoDocument, is_private_address,
 };
@@ -97,7 +97,7 @@ impl Fetcher {
             }
         };
         let document = document.map_err(FetchProblem::KeySet)?;
-        let jwks = strict_json::parse(&document.bytes)
+        let jwks = parse_json(&document.bytes)
             .map_err(|problem| KeySetProblem::Json(problem.to_string()))?;
         let (keys, passed_over) = KeySet::parse_what_can_be(&jwks)?;
         Ok(Fetched { keys, passed_over, metadata, max_age: max_age(&document.headers) })
@@ -105,8 +105,8 @@ impl Fetcher {
 
     /// Where a discovery document says that the keys are.
     fn discover(&self, text: &[u8]) -> Result<String, FetchProblem> {
-        let document = strict_json::parse(text)
-            .map_err(|problem| FetchProblem::DiscoveryText(problem.to_string()))?;
+        let document =
+            parse_json(text).map_err(|problem| FetchProblem::DiscoveryText(problem.to_string()))?;
         let text = |member: &str| document.get(member).and_then(Value::as_str).unwrap_or_default();
         if text("issuer") != self.source.issuer {
             return Err(FetchProblem::OtherIssuer(cut(text("issuer"))));

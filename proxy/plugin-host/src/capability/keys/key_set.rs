@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::parse_json;
 use super::public_key::{JwkProblem, PublicKey};
-use super::strict_json;
 use crate::abi::imports::keys::{KeyError, SignatureAlgorithm};
 
 /// Keys a set may have.
@@ -69,7 +69,7 @@ impl KeySet {
 
     /// As [`parse`](Self::parse), from a text that the operator gave.
     pub(crate) fn parse_text(text: &[u8]) -> Result<Self, KeySetProblem> {
-        let jwks = strict_json::parse(text);
+        let jwks = parse_json(text);
         Self::parse(&jwks.map_err(|problem| KeySetProblem::Json(problem.to_string()))?)
     }
 
@@ -324,5 +324,53 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn fuzz_key_set() {
+        let words = &[
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"",
+            "\"keys\":",
+            "\"kty\":",
+            "\"RSA\"",
+            "\"EC\"",
+            "\"OKP\"",
+            "\"crv\":",
+            "\"P-256\"",
+            "\"P-521\"",
+            "\"Ed25519\"",
+            "\"n\":",
+            "\"e\":",
+            "\"AQAB\"",
+            "\"x\":",
+            "\"kid\":",
+            "\"alg\":",
+            "\"use\":",
+            "\"sig\"",
+            "\"key_ops\":",
+            "\\u0041",
+            "null",
+            "1e999",
+            "é",
+        ];
+        portcullis_fuzz::target!("key-set", words, |input| {
+            let parsed = parse_json(input);
+            if let Ok(value) = &parsed {
+                // A laxer reader reads the same, and what is written again reads the same.
+                assert_eq!(serde_json::from_slice::<Value>(input).as_ref().ok(), Some(value));
+                assert_eq!(parse_json(value.to_string().as_bytes()).as_ref().ok(), Some(value));
+            }
+            let set = KeySet::parse_text(input);
+            assert!(set.is_err() || parsed.is_ok());
+            if let Ok(set) = set {
+                assert!(set.len() > 0 && !set.has_more_than(&set));
+            }
+        });
     }
 }

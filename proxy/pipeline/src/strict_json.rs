@@ -1,4 +1,5 @@
-//! A body as JSON, within bounds.
+//! JSON in which no object names a member twice: two readers of such a text may see two
+//! different documents (RFC 8259 §4).
 
 use std::cell::Cell;
 use std::fmt;
@@ -6,17 +7,18 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Values of a document, each of which takes up to some hundred bytes, however few it is
-/// written with.
-const MOST_VALUES: usize = 50_000;
-
-/// Reads a document; none where it is no JSON, has too many values, or names a member twice,
-/// of which two readers may take different ones.
-pub(crate) fn parse(text: &[u8]) -> Option<Value> {
-    let left = Cell::new(MOST_VALUES);
+/// Reads a document of at most so many values, each of which takes up to some hundred bytes,
+/// however few it is written with.
+///
+/// # Errors
+///
+/// Where it is no JSON, has more values, or names a member twice.
+pub fn strict_json(text: &[u8], most_values: usize) -> Result<Value, serde_json::Error> {
+    let left = Cell::new(most_values);
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let document = Bounded(&left).deserialize(&mut reader).ok()?;
-    reader.end().ok().map(|()| document)
+    let document = Bounded(&left).deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(document)
 }
 
 /// Reads a value; so many may still come.
@@ -78,7 +80,7 @@ impl<'de> Visitor<'de> for Bounded<'_> {
         while let Some(name) = members.next_key::<String>()? {
             let value = members.next_value_seed(self)?;
             if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member twice"));
+                return Err(A::Error::custom("an object names a member twice"));
             }
         }
         Ok(object.into())
@@ -88,24 +90,43 @@ impl<'de> Visitor<'de> for Bounded<'_> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
+    fn parse(text: &str) -> Option<Value> {
+        strict_json(text.as_bytes(), 1000).ok()
+    }
+
+    #[test]
+    fn a_text_is_read_as_it_is() {
+        let text = r#"{"a": [1, -2, 2.5, null, true], "b": {"a": "x"}}"#;
+        let expected = json!({"a": [1, -2, 2.5, null, true], "b": {"a": "x"}});
+        assert_eq!(parse(text), Some(expected));
+    }
+
     #[test]
     fn what_two_readers_could_take_differently_is_no_document() {
-        for text in ["", "{} {}", "[1,]", "{\"a\":1,\"a\":1}", "[{\"a\":1,\"\\u0061\":2}]", "1e999"]
-        {
-            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        for text in [
+            "",
+            "{} {}",
+            "[1,]",
+            "{\"a\":1,\"a\":1}",
+            "[{\"a\":1,\"\\u0061\":2}]",
+            r#"[{"b": {"a": 1, "\u0061": 2}}]"#,
+            "1e999",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
         }
         let deep = "[".repeat(200) + &"]".repeat(200);
-        assert_eq!(parse(deep.as_bytes()), None);
+        assert_eq!(parse(&deep), None);
     }
 
     #[test]
     fn so_many_values_and_no_more_are_read() {
         let list = |values: usize| format!("[{}0]", "0,".repeat(values - 2));
-        assert!(parse(list(MOST_VALUES).as_bytes()).is_some());
-        assert_eq!(parse(list(MOST_VALUES + 1).as_bytes()), None);
+        assert!(parse(&list(1000)).is_some());
+        assert_eq!(parse(&list(1001)), None);
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
@@ -129,7 +150,7 @@ mod tests {
     proptest! {
         #[test]
         fn other_documents_are_as_they_are(document in any_json()) {
-            prop_assert_eq!(parse(document.to_string().as_bytes()), Some(document));
+            prop_assert_eq!(parse(&document.to_string()), Some(document));
         }
     }
 }
