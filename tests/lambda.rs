@@ -94,6 +94,8 @@ const SHOP: &str = r#"
     x-route = "identity:routeKey"
     [apis.shop.routes]
     "ANY /orders/{id}" = {}
+    [apis.shop.stages."$default"]
+    values = { size = "large", colour = "red" }
 "#;
 
 fn start(orders: &Upstream, component: &[u8], settings: &str) -> Gateway {
@@ -257,7 +259,7 @@ fn check_version_1(component: &[u8]) {
         "queryStringParameters": { "q": "2", "r": "x y" },
         "multiValueQueryStringParameters": { "q": ["1", "2"], "r": ["x y"] },
         "pathParameters": { "id": "7" },
-        "stageVariables": { "colour": "blue" },
+        "stageVariables": { "colour": "red", "size": "large" },
         "requestContext": {
             "accountId": "111122223333",
             "apiId": "shop",
@@ -301,7 +303,7 @@ fn check_version_2(component: &[u8]) {
         "headers": { "zebra": "a,b", "user-agent": "probe/1" },
         "queryStringParameters": { "q": "1,2", "r": "x y" },
         "pathParameters": { "id": "7" },
-        "stageVariables": { "colour": "blue" },
+        "stageVariables": { "colour": "red", "size": "large" },
         "requestContext": {
             "accountId": "111122223333",
             "apiId": "shop",

@@ -50,6 +50,7 @@ mod scopes;
 mod shared_limits;
 mod shared_quotas;
 mod shutdown;
+mod stages;
 mod streaming;
 mod swap;
 mod telemetry;

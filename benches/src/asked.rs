@@ -71,7 +71,12 @@ impl Asked {
             query: self.query,
             headers: &self.headers,
             body: Some(&self.body),
-            route: Some(RouteFacts::Stated { key: self.key, api: "bench", parameters: &[] }),
+            route: Some(RouteFacts::Stated {
+                key: self.key,
+                api: "bench",
+                parameters: &[],
+                stage: None,
+            }),
             identity: None,
         }
     }

@@ -115,7 +115,7 @@ function reads() {
   const named = (kind) => sources.filter((source) => source.kind === kind).map(({ name }) => name);
   const headers = [...named("header"), ...(isToken ? [] : settings.headers)];
   const parameters = [...named("query"), ...(isToken ? [] : settings.parameters)];
-  const more = isToken ? [] : ["path:*", "route:id", "request:id"];
+  const more = isToken ? [] : ["path:*", "stage:*", "route:id", "request:id"];
   return {
     headers: allOrNamed(headers.map((name) => name.toLowerCase())),
     parameters: allOrNamed(parameters),
@@ -174,8 +174,8 @@ function eventOfVersion1(request, identity, facts) {
     multiValueHeaders: mapped(headers, (values) => values),
     queryStringParameters: mapped(parameters, (values) => values.at(-1)),
     multiValueQueryStringParameters: mapped(parameters, (values) => values),
-    pathParameters: pathParameters(facts),
-    stageVariables: settings.stageVariables ?? {},
+    pathParameters: namedOf(facts, "path"),
+    stageVariables: { ...settings.stageVariables, ...namedOf(facts, "stage") },
     requestContext: {
       ...api,
       stage,
@@ -223,8 +223,8 @@ function eventOfVersion2(request, identity, facts) {
       time: clf(request.time),
       timeEpoch: Number(request.time),
     },
-    ...unlessEmpty("pathParameters", pathParameters(facts)),
-    ...unlessEmpty("stageVariables", settings.stageVariables ?? {}),
+    ...unlessEmpty("pathParameters", namedOf(facts, "path")),
+    ...unlessEmpty("stageVariables", { ...settings.stageVariables, ...namedOf(facts, "stage") }),
   };
 }
 
@@ -256,9 +256,10 @@ function agent(headers) {
   return values ? { userAgent: values.at(-1) } : {};
 }
 
-function pathParameters(facts) {
-  const named = [...facts].filter(([name]) => name.startsWith("path:"));
-  return Object.fromEntries(named.map(([name, value]) => [name.slice("path:".length), value]));
+/** The facts of a namespace, by their names in it. */
+function namedOf(facts, space) {
+  const named = [...facts].filter(([name]) => name.startsWith(`${space}:`));
+  return Object.fromEntries(named.map(([name, value]) => [name.slice(space.length + 1), value]));
 }
 
 /** `arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/…` names them. */

@@ -138,7 +138,7 @@ def reads():
     if not SETTINGS.is_token:
         headers += SETTINGS.headers
         parameters += SETTINGS.parameters
-        attributes += ["path:*", "route:id", "request:id"]
+        attributes += ["path:*", "stage:*", "route:id", "request:id"]
     return Reads(
         headers=all_or_named(name.lower() for name in headers),
         parameters=all_or_named(parameters),
@@ -197,8 +197,8 @@ def event_of_version_1(request, identity, facts):
         "multiValueHeaders": headers,
         "queryStringParameters": {name: values[-1] for name, values in parameters.items()},
         "multiValueQueryStringParameters": parameters,
-        "pathParameters": path_parameters(facts),
-        "stageVariables": SETTINGS.stage_variables,
+        "pathParameters": named(facts, "path"),
+        "stageVariables": {**SETTINGS.stage_variables, **named(facts, "stage")},
         "requestContext": {
             **api_of(facts),
             **domain_of(request),
@@ -248,8 +248,8 @@ def event_of_version_2(request, identity, facts):
         "identitySource": identity,
         "cookies": cookies,
         "queryStringParameters": {n: ",".join(values) for n, values in parameters.items()},
-        "pathParameters": path_parameters(facts),
-        "stageVariables": SETTINGS.stage_variables,
+        "pathParameters": named(facts, "path"),
+        "stageVariables": {**SETTINGS.stage_variables, **named(facts, "stage")},
     }
     event.update((name, value) for name, value in unless_empty.items() if value)
     return event
@@ -275,9 +275,10 @@ def agent(headers):
     return {}
 
 
-def path_parameters(facts):
-    named = ((name.partition(":"), value) for name, value in facts.items())
-    return {name: value for (space, _, name), value in named if space == "path"}
+def named(facts, wanted):
+    """The facts of a namespace, by their names in it."""
+    spaced = ((name.partition(":"), value) for name, value in facts.items())
+    return {name: value for (space, _, name), value in spaced if space == wanted}
 
 
 def api_of(facts):

@@ -16,6 +16,7 @@ mod mapping;
 mod plan;
 mod plugin_use;
 mod respond;
+mod stage;
 mod upstream;
 
 pub(crate) use api::{Api, Errors, OpenApi, Rewrite, Route, Scopes, Unsupported, Use};
@@ -37,6 +38,7 @@ pub(crate) use plugin_use::{
     PluginUse, Secret,
 };
 pub(crate) use respond::Respond;
+pub(crate) use stage::Stage;
 pub(crate) use upstream::{
     Balance, BalanceWord, HealthCheck, Host, HostWord, Protocol, Timeouts, Upstream, UpstreamTls,
 };

@@ -26,6 +26,7 @@ mod respond;
 mod route;
 mod rules;
 mod source;
+mod stage;
 mod tls;
 mod upstream;
 
@@ -58,6 +59,7 @@ pub use rules::{
     RequestRules, Scalar, TextFormat, ValueKind, ValueRule,
 };
 pub use source::{CacheRule, IdentitySource, RequestPart};
+pub use stage::Stage;
 pub use tls::{CertificateFiles, ClientCertificate, ListenerTls, TlsVersion};
 pub use upstream::{
     Balance, Endpoint, HashKey, HealthCheck, HostRewrite, Timeouts, Upstream, UpstreamProtocol,
@@ -75,7 +77,7 @@ pub struct Gateway {
     pub upstreams: Vec<Arc<Upstream>>,
     /// Every configured use of a plugin. [`PluginUseId`] indexes it.
     pub plugin_uses: Vec<PluginUse>,
-    /// The APIs, in the order written.
+    /// The APIs, in the order written; one with stages is there once for each.
     pub apis: Vec<Api>,
     /// Health, readiness and metrics; `None` turns them off.
     pub admin: Option<Admin>,

@@ -84,6 +84,13 @@ impl PathPattern {
         &self.segments
     }
 
+    /// The pattern of the same paths below a prefix of plain segments, which ends without a
+    /// slash.
+    pub(crate) fn below(&self, prefix: &str) -> Self {
+        let prefix = prefix.split('/').skip(1).map(|text| Segment::Literal(text.to_owned()));
+        Self { segments: prefix.chain(self.segments.iter().cloned()).collect() }
+    }
+
     /// Whether the last segment takes the rest of the path.
     pub fn is_greedy(&self) -> bool {
         matches!(self.segments.last(), Some(Segment::Greedy(_)))

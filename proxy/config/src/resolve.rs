@@ -35,6 +35,7 @@ mod route;
 mod schemas;
 mod shared_limits;
 mod source;
+mod stages;
 mod upstream;
 
 /// What a check needs beside what it checks.

@@ -49,7 +49,8 @@ const ATTRIBUTES: &[(&str, &[&str])] = &[
     ("identity", &[]),
     ("path", &[]),
     ("request", &["id", "arn", "method", "path", "host"]),
-    ("route", &["id", "api"]),
+    ("route", &["id", "api", "stage"]),
+    ("stage", &[]),
     ("tls", &[]),
 ];
 

@@ -2,11 +2,15 @@
 //!
 //! ```text
 //! host ──▶ the most specific hosts that match: exact, then `*.suffix`, then any
-//!            └─▶ method and path, first difference wins
+//!            └─▶ the stage whose base path the path begins with, else what has none
+//!                  └─▶ method and path, first difference wins
 //!                  a  whole path  >  greedy `{name+}`  >  `$default`
 //!                  b  the method itself  >  ANY
 //!                  c  segment by segment: literal  >  `{name}`  >  `{name+}`
 //! ```
+//!
+//! What a stage's base path stands before is that stage's alone, as on AWS: a path that it
+//! has no route for is no other API's.
 //!
 //! A path costs what its own length costs, however many routes there are. An API
 //! that names a host hides that host from APIs that name it less exactly.
@@ -59,7 +63,9 @@ impl RouteTable {
             }
         }
         let mut printed = routes.clone();
-        printed.sort_by_cached_key(|served| (served.api.clone(), served.printing_order()));
+        printed.sort_by_cached_key(|served| {
+            (served.api.clone(), served.stage_name().map(str::to_owned), served.printing_order())
+        });
         let mut table = Self {
             routes: Vec::new(),
             printed,
@@ -92,7 +98,7 @@ impl RouteTable {
         method: &Method,
         path: &CanonicalPath,
     ) -> Result<Arc<ServedRoute>, NotFound> {
-        let table = self.host_table(host);
+        let table = self.host_table(host, path);
         let found = table.find(method, path).and_then(|id| self.routes.get(id.0));
         found.cloned().ok_or_else(|| table.why_not(path))
     }
@@ -100,7 +106,7 @@ impl RouteTable {
     /// A route of the API that speaks where no route serves a request: the one whose base
     /// path is the longest before the path.
     pub(crate) fn nearest(&self, host: &str, path: &CanonicalPath) -> Option<&Arc<ServedRoute>> {
-        let id = self.host_table(host).bases.longest_prefix(path)?;
+        let id = self.host_table(host, path).bases.longest_prefix(path)?;
         self.routes.get(id.0)
     }
 
@@ -111,7 +117,7 @@ impl RouteTable {
         path: &CanonicalPath,
         is_such: impl Fn(&ServedRoute) -> bool,
     ) -> Vec<Method> {
-        let table = self.host_table(host);
+        let table = self.host_table(host, path);
         let serves = |method: &&Method| {
             let found = table.find(method, path).and_then(|id| self.routes.get(id.0));
             found.is_some_and(|served| is_such(served))
@@ -133,23 +139,28 @@ impl RouteTable {
 
     fn add(&mut self, served: &ServedRoute, add: fn(&mut HostTable, &ServedRoute)) {
         if served.hosts.is_empty() {
-            add(&mut self.any, served);
+            add(self.any.of(served), served);
         }
         for host in &served.hosts {
             let table = match host {
                 HostPattern::Exact(name) => self.exact.entry(name.to_ascii_lowercase()),
                 HostPattern::Wildcard(suffix) => self.wildcard.entry(suffix.to_ascii_lowercase()),
             };
-            add(table.or_default(), served);
+            add(table.or_default().of(served), served);
         }
     }
 
-    fn host_table(&self, host: &str) -> &HostTable {
+    fn host_table(&self, host: &str, path: &CanonicalPath) -> &HostTable {
         let wildcard = || {
             let (label, suffix) = host.split_once('.')?;
             if label.is_empty() { None } else { self.wildcard.get(suffix) }
         };
-        self.exact.get(host).or_else(wildcard).unwrap_or(&self.any)
+        let table = self.exact.get(host).or_else(wildcard).unwrap_or(&self.any);
+        if table.apart.is_empty() {
+            return table;
+        }
+        let stage = table.stages.longest_prefix(path).and_then(|id| self.routes.get(id.0));
+        stage.and_then(|served| table.apart.get(&served.base_path)).unwrap_or(table)
     }
 }
 
@@ -161,9 +172,22 @@ struct HostTable {
     defaults: Trie,
     /// A route of each API, by base path.
     bases: Trie,
+    /// A route of each stage whose paths are its own, by base path.
+    stages: Trie,
+    /// The routes of these stages, by base path.
+    apart: HashMap<String, HostTable>,
 }
 
 impl HostTable {
+    /// Where the route belongs.
+    fn of(&mut self, served: &ServedRoute) -> &mut Self {
+        if !served.is_apart() {
+            return self;
+        }
+        self.stages.insert_prefix(&served.base_path, served.id);
+        self.apart.entry(served.base_path.clone()).or_default()
+    }
+
     fn add(&mut self, served: &ServedRoute) {
         match &served.route.matches {
             RouteMatch::Path { method, pattern } => {

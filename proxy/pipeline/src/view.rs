@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 use http::request::Parts;
+use portcullis_config::Stage;
 use sha2::{Digest, Sha256};
 
 use crate::client_certificate::ClientCertificate;
@@ -60,6 +61,8 @@ pub enum RouteFacts<'a> {
         api: &'a str,
         /// The path parameters.
         parameters: &'a [(String, String)],
+        /// The stage, where there is one.
+        stage: Option<&'a Stage>,
     },
 }
 
@@ -130,6 +133,8 @@ impl<'a> View<'a> {
         match name.split_once(':')? {
             ("path", parameter) => self.path_parameter(parameter).map(Value::Text),
             ("route", "id") => self.parts.route.map(|route| text(route.key())),
+            ("route", "stage") => self.parts.route?.stage().map(|stage| text(&stage.name)),
+            ("stage", name) => self.parts.route?.stage()?.values.get(name).map(|value| text(value)),
             ("route", "api") | ("api", "name") => self.parts.route.map(|route| text(route.api())),
             ("request", "id") => Some(text(&self.parts.arrival.id)),
             ("request", "method") => Some(text(self.method())),
@@ -156,7 +161,11 @@ impl<'a> View<'a> {
     pub fn attributes_in(&self, namespace: &str) -> Vec<(String, Value)> {
         let names: Vec<String> = match namespace {
             "path" => self.parts.route.map(|route| route.parameter_names()).unwrap_or_default(),
-            "route" => vec!["id".into(), "api".into()],
+            "route" => vec!["id".into(), "api".into(), "stage".into()],
+            "stage" => {
+                let stage = self.parts.route.and_then(|route| route.stage());
+                stage.map(|stage| stage.values.keys().cloned().collect()).unwrap_or_default()
+            }
             "api" => vec!["name".into()],
             "request" => ["id", "arn", "method", "path", "host"].map(str::to_owned).to_vec(),
             "client" => vec!["address".into()],
@@ -174,7 +183,8 @@ impl<'a> View<'a> {
         let route = self.parts.route?;
         let path = self.parts.path.strip_prefix(route.base_path()).unwrap_or(self.parts.path);
         let (api, method) = (route.arn(), self.parts.method);
-        Some(format!("{api}/$default/{method}/{}", path.trim_start_matches('/')))
+        let stage = route.stage().map_or("$default", |stage| stage.name.as_str());
+        Some(format!("{api}/{stage}/{method}/{}", path.trim_start_matches('/')))
     }
 
     fn path_parameter(&self, name: &str) -> Option<String> {
@@ -216,7 +226,7 @@ fn tls_names() -> Vec<String> {
     std::iter::once("version".to_owned()).chain(facts).collect()
 }
 
-impl RouteFacts<'_> {
+impl<'a> RouteFacts<'a> {
     fn key(&self) -> &str {
         match self {
             Self::Served(route, _) => &route.route.key,
@@ -228,6 +238,13 @@ impl RouteFacts<'_> {
         match self {
             Self::Served(route, _) => &route.api,
             Self::Stated { api, .. } => api,
+        }
+    }
+
+    fn stage(self) -> Option<&'a Stage> {
+        match self {
+            Self::Served(route, _) => route.stage.as_deref(),
+            Self::Stated { stage, .. } => stage,
         }
     }
 

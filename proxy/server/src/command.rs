@@ -49,6 +49,8 @@ impl Output {
 #[derive(Debug, Serialize)]
 pub(crate) struct ShownRoute {
     pub(crate) api: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stage: Option<String>,
     pub(crate) hosts: Vec<String>,
     pub(crate) route: String,
     pub(crate) operation: Option<String>,
@@ -67,6 +69,14 @@ pub(crate) struct ShownRoute {
 }
 
 impl ShownRoute {
+    /// Its API, and the stage of it where that has any.
+    pub(crate) fn api_and_stage(&self) -> String {
+        match &self.stage {
+            Some(stage) => format!("{}/{stage}", self.api),
+            None => self.api.clone(),
+        }
+    }
+
     /// Shows a route whose plugin uses are these.
     pub(crate) fn of(served: &ServedRoute, uses: &[PluginUse]) -> Self {
         let name = |used: &portcullis_config::Use| {
@@ -80,6 +90,7 @@ impl ShownRoute {
         let route = &served.route;
         Self {
             api: served.api.clone(),
+            stage: served.stage_name().map(str::to_owned),
             hosts: served.hosts.iter().map(shown_host).collect(),
             route: route.key.clone(),
             operation: route.operation.clone(),

@@ -108,10 +108,7 @@ pub(crate) fn build(
     let known = previous.map(|running| running.pipeline.limits());
     let limits = GatewayLimits::new((&gateway, &plugins), credentials, known)?;
     let pipeline = pipeline(gateway.apis, (plugins, limits), &gateway.plugin_uses)?;
-    let routes = pipeline.routes().routes();
-    let route_metrics = telemetry.route_metrics(
-        routes.map(|route| (route.id.0, route.api.as_str(), route.route.key.as_str())),
-    );
+    let route_metrics = telemetry.route_metrics(pipeline.routes().routes());
     Ok(Running {
         pipeline,
         upstreams: Arc::new(upstreams),

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use portcullis_pipeline::{DecisionKind, Record};
+use portcullis_pipeline::{DecisionKind, Record, ServedRoute};
 use portcullis_state::StoreReading;
 use prometheus_client::metrics::gauge::Gauge;
 
@@ -88,7 +88,7 @@ impl Telemetry {
     /// The metrics of a configuration's routes.
     pub(crate) fn route_metrics<'a>(
         &self,
-        routes: impl Iterator<Item = (usize, &'a str, &'a str)>,
+        routes: impl Iterator<Item = &'a ServedRoute>,
     ) -> RouteMetrics {
         RouteMetrics::new(&self.metrics, routes)
     }
@@ -114,7 +114,7 @@ impl Telemetry {
         }
         if let Some(route) = &finished.record.route {
             for limit in &finished.record.throttled_by {
-                self.metrics.count_throttled(&route.api, &route.route.key, limit);
+                self.metrics.count_throttled(route, limit);
             }
         }
         for (plugin, fault) in &finished.record.skipped {

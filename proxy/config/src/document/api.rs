@@ -2,7 +2,7 @@
 
 use super::{
     Checks, Composable, Compression, Concurrencies, Cors, FailedAuthorizations, FilePath, Guard,
-    JsonRules, Off, RequestMapping, Respond, ResponseMapping, Text, Throttles, UsagePlan,
+    JsonRules, Off, RequestMapping, Respond, ResponseMapping, Stage, Text, Throttles, UsagePlan,
 };
 use crate::read::{Either, Named, Number, Size, Written, table, words};
 
@@ -73,6 +73,9 @@ table! {
         errors: Errors = "problem",
         /// Which responses of its routes are compressed; none where absent.
         compression: Option<Compression>,
+        /// The ways to it, by name: the API is served at each of them, and only there. At its
+        /// hosts and base path alone where there are none.
+        stages: Named<Stage>,
         /// Its routes, by `METHOD /path`, `ANY /path` or `$default`. A path may hold
         /// `{name}` for one segment and end in `{name+}` for the rest.
         routes: Named<Route>,
@@ -98,7 +101,7 @@ table! {
         /// empty list for none. The API's where absent.
         scopes: Option<Written<Scopes>>,
         /// Request headers that tell the upstream who calls, each by the attribute it is set
-        /// from: `identity:*`, `path:*`, `request:*` or `tls:*`. What clients send by these
+        /// from: `identity:*`, `path:*`, `request:*`, `stage:*` or `tls:*`. What clients send by these
         /// names is taken off. The API's where absent.
         identity_headers: Option<Named<Text>>,
         /// How many requests may come to this route. Those of the API and of the whole gateway

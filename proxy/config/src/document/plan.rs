@@ -12,14 +12,15 @@ table! {
         /// How many requests may come with each key in a day, a week or a month; no bound
         /// where absent.
         quota: Option<Quota>,
-        /// What it opens: APIs by name, as `orders`, and routes, as `orders GET /orders/{id}`.
-        /// All that want a plan where absent.
+        /// What it opens: APIs by name, as `orders`, stages, as `orders/live`, and routes, as
+        /// `orders GET /orders/{id}` or `orders/live GET /orders/{id}`. All that want a plan
+        /// where absent.
         routes: Option<Named<PlanRoute>>,
     }
 }
 
 table! {
-    /// An API or a route that a plan opens.
+    /// An API, a stage or a route that a plan opens.
     "what a plan opens"
     struct PlanRoute {
         /// How many requests may come with each key there, beside what the plan says.

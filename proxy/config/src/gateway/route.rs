@@ -7,7 +7,7 @@ use http::Method;
 use super::respond::Respond;
 use super::{
     Access, ApiResource, Compression, Cors, Guard, IdentityHeader, PluginUseId, RequestMapping,
-    RequestRules, ResponseMapping, Role, RouteLimits, Scopes, Upstream, Use,
+    RequestRules, ResponseMapping, Role, RouteLimits, Scopes, Stage, Upstream, Use,
 };
 use crate::diagnostic::Place;
 use crate::path::PathPattern;
@@ -17,9 +17,11 @@ use crate::path::PathPattern;
 pub struct Api {
     /// Its name in the configuration.
     pub name: String,
+    /// The stage of it that this is; `None` where it has none.
+    pub stage: Option<Arc<Stage>>,
     /// The hosts it answers to; empty answers to all.
     pub hosts: Vec<HostPattern>,
-    /// The prefix of every route's path, without its last slash; empty for none.
+    /// The prefix of every route's path, the stage's included, without its last slash; empty for none.
     pub base_path: String,
     /// What policies know it by, and its own.
     pub resource: Arc<ApiResource>,
@@ -31,6 +33,14 @@ pub struct Api {
     pub errors: Errors,
     /// Its routes.
     pub routes: Vec<Route>,
+}
+
+impl Api {
+    /// Whether every path below its base path is its own, whatever other APIs route: a path
+    /// that begins with a stage is that stage's, as on AWS.
+    pub fn is_apart(&self) -> bool {
+        self.stage.as_ref().is_some_and(|stage| !stage.base_path.is_empty())
+    }
 }
 
 /// How refusals and failures of an API are worded.
@@ -55,7 +65,7 @@ pub enum HostPattern {
 }
 
 /// What to do with the requests of one method and path.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Route {
     /// The key as written: `GET /orders/{id}`, `$default`.
     pub key: String,
@@ -134,7 +144,7 @@ pub enum RouteMatch {
 }
 
 /// Who answers the requests of a route.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Integration {
     /// An upstream.
     Proxy {
@@ -159,4 +169,17 @@ pub enum PathRewrite {
         /// The prefix to put there.
         add: String,
     },
+}
+
+impl PathRewrite {
+    /// The rewrite of paths that have a prefix more, which the upstream does not see.
+    pub(crate) fn below(self, prefix: &str) -> Self {
+        match self {
+            kept if prefix.is_empty() => kept,
+            Self::Keep => Self::ReplacePrefix { strip: prefix.to_owned(), add: String::new() },
+            Self::ReplacePrefix { strip, add } => {
+                Self::ReplacePrefix { strip: format!("{prefix}{strip}"), add }
+            }
+        }
+    }
 }

@@ -8,13 +8,15 @@ use super::limits::{Ladder, Throttles};
 use super::names::Names;
 use super::plugin_use::PluginUses;
 use super::schemas::Schemas;
+use super::stages::Stages;
 use super::{
     Resolver, check_names, compression, cors, guard, identity, mapping, openapi, policy, route,
 };
+use crate::diagnostic::Place;
 use crate::document::{self, Composable, Document, Text};
 use crate::gateway::{
     Access, Api, Compression, Cors, Errors, HostPattern, IdentityHeader, RequestMapping,
-    ResponseMapping, Role, Scopes, Upstream, Use,
+    ResponseMapping, Role, Scopes, Stage, Upstream, Use,
 };
 use crate::path::{PathPattern, Segment};
 use crate::read::Either;
@@ -69,6 +71,7 @@ pub(super) struct Inherited {
     pub(super) cors: Option<Arc<Cors>>,
     pub(super) compression: Option<Arc<Compression>>,
     pub(super) ladder: Ladder,
+    pub(super) stages: Vec<Arc<Stage>>,
 }
 
 pub(super) fn apis(
@@ -87,8 +90,12 @@ pub(super) fn apis(
     for entry in &document.apis.entries {
         let Some(written) = &entry.value else { continue };
         let mut schemas = Schemas::new(&entry.name, &written.json);
+        let stages = Stages::of(written, upstreams, resolver);
         let mut known = Known { upstreams, plugins, schemas: &mut schemas, throttles };
-        let inherited = inherited((&entry.name, written), &top, &mut known, resolver);
+        let known_stages = stages.stages();
+        let inherited =
+            inherited((&entry.name, written), (&top, known_stages), &mut known, resolver);
+        let before = known.throttles.before_routes();
         let described = openapi::operations((&entry.name, written), &mut known, resolver);
         let mut routes = Vec::new();
         for entry in &written.routes.entries {
@@ -110,18 +117,14 @@ pub(super) fn apis(
         for route in &routes {
             guard::check_streams(guard.as_deref(), route, resolver);
         }
-        let hosts = written.hosts.iter().flatten();
-        let hosts = hosts.filter_map(|text| host(text, resolver)).collect();
-        if written.hosts.as_ref().is_some_and(Vec::is_empty) {
-            let message = "an empty list of hosts answers to none";
-            let help = "leave `hosts` out to answer to all";
-            resolver.problem_with_help(&entry.place, message, help);
-        }
+        let hosts = hosts(written.hosts.as_ref(), &entry.place, resolver).unwrap_or_default();
         let (base_path, cors) = (inherited.base_path, inherited.cors);
         let resource = policy::resource(&entry.name, written.policy.as_ref(), home, resolver);
         let name = entry.name.clone();
         let errors = errors(written.errors);
-        apis.push(Api { name, hosts, base_path, resource, cors, guard, errors, routes });
+        let stage = None;
+        let api = Api { name, stage, hosts, base_path, resource, cors, guard, errors, routes };
+        apis.extend(stages.serve(api, (&inherited.ladder, before), throttles, resolver));
     }
     apis
 }
@@ -144,7 +147,7 @@ pub(super) struct Known<'k, 'd> {
 
 fn inherited(
     (name, written): (&str, &document::Api),
-    top: &Choice<Access>,
+    (top, stages): (&Choice<Access>, Vec<Arc<Stage>>),
     known: &mut Known<'_, '_>,
     resolver: &mut Resolver<'_>,
 ) -> Inherited {
@@ -152,7 +155,7 @@ fn inherited(
     let checked = checks::checks(written.validate.as_ref(), schemas, plugins, resolver);
     let upstream = upstream(written.upstream.as_ref(), upstreams, resolver);
     let own = access(written.authorizer.as_ref(), plugins, resolver);
-    let around = mapping::Around::default();
+    let around = mapping::Around { stages: &stages, ..mapping::Around::default() };
     let request = written.request.as_ref();
     let response = written.response.as_ref();
     let requests = written.request_transforms.as_ref();
@@ -164,7 +167,7 @@ fn inherited(
         identity_headers: written
             .identity_headers
             .as_ref()
-            .map_or_else(|| Arc::from([]), |written| identity::headers(written, resolver)),
+            .map_or_else(|| Arc::from([]), |written| identity::headers(written, &stages, resolver)),
         checked: checked.unwrap_or_default(),
         limiters: uses(Role::Limiter, written.limiters.as_ref(), plugins, resolver)
             .unwrap_or_default(),
@@ -183,6 +186,7 @@ fn inherited(
             .as_ref()
             .map(|written| compression::compression(written, resolver)),
         ladder: throttles.of_api(name, written, resolver),
+        stages,
     }
 }
 
@@ -219,8 +223,23 @@ pub(super) fn uses(
     Some(each.filter_map(|written| plugins.refer(role, written, resolver)).collect())
 }
 
+/// The hosts of an API or of a stage, where any are written.
+pub(super) fn hosts(
+    written: Option<&Vec<Text>>,
+    place: &Place,
+    resolver: &mut Resolver<'_>,
+) -> Option<Vec<HostPattern>> {
+    let written = written?;
+    if written.is_empty() {
+        let message = "an empty list of hosts answers to none";
+        let help = "leave `hosts` out to answer to all";
+        resolver.problem_with_help(place, message, help);
+    }
+    Some(written.iter().filter_map(|text| host(text, resolver)).collect())
+}
+
 /// The path before every route's, without a slash at its end.
-fn base_path(written: Option<&Text>, resolver: &mut Resolver<'_>) -> String {
+pub(super) fn base_path(written: Option<&Text>, resolver: &mut Resolver<'_>) -> String {
     let Some(text) = written else { return String::new() };
     let parsed = PathPattern::parse(&text.value).map_err(|problem| problem.to_string());
     let literal = |segment: &Segment| matches!(segment, Segment::Literal(_));

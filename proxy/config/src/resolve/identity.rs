@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
-use super::Resolver;
+use super::{Resolver, stages};
 use crate::document::{self, Text};
-use crate::gateway::{IdentityHeader, RESERVED_HEADERS, Scopes, same_to_upstreams};
+use crate::gateway::{IdentityHeader, RESERVED_HEADERS, Scopes, Stage, same_to_upstreams};
 use crate::read::{Either, Named, Written};
 
 /// Names that are about the connection to this gateway, beside those that only it writes.
@@ -14,7 +14,7 @@ pub(super) const CONNECTION: [&str; 3] =
     ["http2-settings", "proxy-authenticate", "proxy-authorization"];
 
 /// Namespaces whose attributes a header can be set from.
-const NAMESPACES: &[&str] = &["identity", "path", "request", "tls"];
+const NAMESPACES: &[&str] = &["identity", "path", "request", "stage", "tls"];
 
 /// The scopes that are needed; `None` where the list is empty.
 pub(super) fn scopes(
@@ -43,10 +43,14 @@ fn check_scope(text: &Text, resolver: &mut Resolver<'_>) -> bool {
 }
 
 /// The headers that tell the upstream who calls.
-pub(super) fn headers(written: &Named<Text>, resolver: &mut Resolver<'_>) -> Arc<[IdentityHeader]> {
+pub(super) fn headers(
+    written: &Named<Text>,
+    stages: &[Arc<Stage>],
+    resolver: &mut Resolver<'_>,
+) -> Arc<[IdentityHeader]> {
     let mut headers: Vec<IdentityHeader> = Vec::new();
     for entry in &written.entries {
-        let attribute = entry.value.as_ref().and_then(|text| attribute(text, resolver));
+        let attribute = entry.value.as_ref().and_then(|text| attribute(text, stages, resolver));
         let Ok(name) = HeaderName::try_from(entry.name.as_str()) else {
             resolver.problem(&entry.place, format!("`{}` is no header", entry.name));
             continue;
@@ -70,13 +74,16 @@ pub(super) fn headers(written: &Named<Text>, resolver: &mut Resolver<'_>) -> Arc
     headers.into()
 }
 
-fn attribute(text: &Text, resolver: &mut Resolver<'_>) -> Option<String> {
+fn attribute(text: &Text, stages: &[Arc<Stage>], resolver: &mut Resolver<'_>) -> Option<String> {
     let (namespace, name) = text.value.split_once(':').unwrap_or_default();
     if NAMESPACES.contains(&namespace) && !name.is_empty() && !name.contains('*') {
+        if namespace == "stage" {
+            stages::check_value(name, (stages, &text.place), resolver);
+        }
         return Some(text.value.clone());
     }
     let message = format!("no header can be set from `{}`", text.value);
-    let help = "name one attribute of `identity:`, `path:`, `request:` or `tls:`";
+    let help = "name one attribute of `identity:`, `path:`, `request:`, `stage:` or `tls:`";
     resolver.problem_with_help(&text.place, message, help);
     None
 }

@@ -9,10 +9,15 @@ use portcullis_limits::{Keyed, Policy, Quota, QuotaSharing, Sharing, Spec, Token
 use super::Resolver;
 use super::mapping::Around;
 use super::shared_limits::{self, Common};
+use crate::diagnostic::Place;
 use crate::document::{self, Document, Text, UsagePlan};
 use crate::gateway::{Access, Limit, LimitFields, LimitKey, Limits, RouteLimits, RoutePlans};
 use crate::read::{Either, NamedEntry, Number, Rate, Written};
 use crate::suggest;
+
+mod at_stage;
+
+pub(super) use at_stage::BeforeRoutes;
 
 /// Namespaces whose attributes may tell clients apart.
 const NAMESPACES: [&str; 6] = ["identity", "path", "tls", "client", "request", "route"];
@@ -149,7 +154,8 @@ impl Throttles {
         ladder.sort_by_key(|limit| limit.per.is_none());
         let cost = written.cost.as_ref().map(|cost| u64::from(cost.value.0));
         let cost = cost.or(api.cost).unwrap_or(1);
-        check_cost(entry, (written, cost), &ladder, resolver);
+        let place = written.cost.as_ref().map_or(&entry.place, |cost| &cost.place);
+        check_costs((place, cost), &ladder, resolver);
         let failed = api.failed_authorizations.clone();
         RouteLimits {
             ladder,
@@ -377,17 +383,11 @@ fn wants_plan(
 }
 
 /// A request that costs more than a bucket holds could never pass.
-fn check_cost(
-    entry: &NamedEntry<document::Route>,
-    (written, cost): (&document::Route, u64),
-    ladder: &[Arc<Limit>],
-    resolver: &mut Resolver<'_>,
-) {
+fn check_costs((place, cost): (&Place, u64), ladder: &[Arc<Limit>], resolver: &mut Resolver<'_>) {
     for limit in ladder {
         if let Policy::Bucket(bucket) = limit.spec.policy
             && bucket.burst() < cost
         {
-            let place = written.cost.as_ref().map_or(&entry.place, |cost| &cost.place);
             let (name, burst) = (&limit.spec.name, bucket.burst());
             let message = format!("a request costs {cost}, and throttle `{name}` holds {burst}");
             let help = "it would never pass: raise the `burst` or lower the `cost`";

@@ -6,11 +6,12 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::Resolver;
 use super::identity::CONNECTION;
+use super::stages;
 use crate::diagnostic::Place;
 use crate::document::{self, ResponseValue, Text};
 use crate::gateway::{
     Access, Change, IdentityHeader, Integration, RESERVED_HEADERS, RequestMapping, ResponseChanges,
-    ResponseMapping, Route, StatusMatch,
+    ResponseMapping, Route, Stage, StatusMatch,
 };
 use crate::path::PathPattern;
 use crate::read::{Either, Named};
@@ -24,6 +25,8 @@ pub(super) struct Around<'a> {
     pub(super) parameters: Option<&'a [String]>,
     /// Who decides, where that is known.
     pub(super) access: Option<&'a Access>,
+    /// The stages of the API.
+    pub(super) stages: &'a [Arc<Stage>],
 }
 
 /// Whose message is mapped.
@@ -390,6 +393,12 @@ impl<'r, 'a, 's> Values<'r, 'a, 's> {
                 let message = format!("the route's path has no parameter `{name}`");
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();
                 self.resolver.problem_with_help(place, message, &suggest::name(name, &known));
+            }
+            (Some(("route", "stage")), Around { stages: [], .. }) => {
+                stages::no_stage(place, self.resolver);
+            }
+            (Some(("stage", name)), Around { stages, .. }) => {
+                stages::check_value(name, (stages, place), self.resolver);
             }
             (Some(("identity", _)), Around { access: Some(Access::Open), .. }) => {
                 let message = "the route is open, so nobody has an identity";

@@ -28,9 +28,9 @@ pub(super) fn plans(
         let limits = PlanLimits::of(entry, written, throttles, resolver);
         check_routes(written.routes.as_ref(), apis, resolver);
         for api in apis.iter_mut() {
-            let name = &api.name;
+            let names = names_of(api);
             for route in &mut api.routes {
-                limits.open((&plan, &entry.place), (name, route), resolver);
+                limits.open((&plan, &entry.place), (&names, route), resolver);
             }
         }
         plans.push(plan);
@@ -84,7 +84,12 @@ impl PlanLimits {
         let routes = written.routes.as_ref().map(|routes| {
             let each = routes.entries.iter().map(|entry| {
                 let throttle = entry.value.as_ref().and_then(|route| route.throttle.as_ref());
-                let word = if entry.name.contains(' ') { "route" } else { "api" };
+                let word = match Opened::of(&entry.name) {
+                    Opened { stage: None, key: None, .. } => "api",
+                    Opened { stage: None, key: Some(_), .. } => "route",
+                    Opened { stage: Some(_), key: None, .. } => "stage",
+                    Opened { stage: Some(_), key: Some(_), .. } => "stage-route",
+                };
                 let limit = throttle.and_then(|throttle| {
                     let scope = format!("{scope}.routes.\"{}\"", entry.name);
                     limit(scope, format!("plan-{plan}-{word}"), throttle)
@@ -100,26 +105,56 @@ impl PlanLimits {
     fn open(
         &self,
         (plan, place): (&Arc<Plan>, &Place),
-        (api, route): (&str, &mut Route),
+        (names, route): (&[String], &mut Route),
         resolver: &mut Resolver<'_>,
     ) {
         let Some(plans) = &mut route.limits.plans else { return };
-        let own_key = format!("{api} {}", route.key);
-        let found = |key: &str| {
-            let routes = self.routes.as_ref()?;
-            routes.iter().find(|(name, _)| name == key).map(|(_, limit)| limit.as_ref())
-        };
-        let (of_route, of_api) = (found(&own_key), found(api));
-        if self.routes.is_some() && of_route.is_none() && of_api.is_none() {
+        let of_route = names.iter().map(|name| format!("{name} {}", route.key));
+        let of_all = names.iter().cloned();
+        let mut narrow: Vec<&Arc<Limit>> = Vec::new();
+        let mut is_open = self.routes.is_none();
+        for key in of_route.chain(of_all) {
+            let mut opened = self.routes.iter().flatten();
+            if let Some((_, limit)) = opened.find(|(name, _)| *name == key) {
+                is_open = true;
+                narrow.extend(limit);
+            }
+        }
+        if !is_open {
             plans.closed.push(Arc::clone(plan));
             return;
         }
-        let narrow = [of_route.flatten(), of_api.flatten(), self.own.as_ref()];
-        let narrow = narrow.into_iter().flatten();
+        let narrow = narrow.into_iter().chain(&self.own);
         let ladder: Vec<Arc<Limit>> = narrow.chain(&route.limits.ladder).cloned().collect();
         check_ladder(&ladder, (place, route.limits.cost), resolver);
         plans.open.push(RoutePlan { plan: Arc::clone(plan), ladder });
         plans.open.sort_by(|one, other| one.plan.name.cmp(&other.plan.name));
+    }
+}
+
+/// What plans may open an API by, narrowest first: its stage, and its name.
+fn names_of(api: &Api) -> Vec<String> {
+    let stage = api.stage.iter().map(|stage| format!("{}/{}", api.name, stage.name));
+    stage.chain([api.name.clone()]).collect()
+}
+
+/// What a plan opens: `API`, `API/STAGE`, or a route of one.
+struct Opened<'k> {
+    api: &'k str,
+    stage: Option<&'k str>,
+    key: Option<&'k str>,
+}
+
+impl<'k> Opened<'k> {
+    fn of(written: &'k str) -> Self {
+        let (name, key) = match written.split_once(' ') {
+            None => (written, None),
+            Some((name, key)) => (name, Some(key)),
+        };
+        match name.split_once('/') {
+            None => Self { api: name, stage: None, key },
+            Some((api, stage)) => Self { api, stage: Some(stage), key },
+        }
     }
 }
 
@@ -154,7 +189,7 @@ fn check_state(document: &Document, apis: &[Api], resolver: &mut Resolver<'_>) {
     let mut routes = apis.iter().flat_map(|api| &api.routes);
     let wants = routes.find(|route| route.limits.plans.is_some());
     match (wants, document.plans.entries.first()) {
-        (None, Some(plan)) if document.whole && apis.len() == document.apis.entries.len() => {
+        (None, Some(plan)) if document.whole && all_resolved(document, apis) => {
             let help = "write `usage_plan = \"required\"` on the routes or APIs that want one";
             resolver.problem_with_help(&plan.place, "no route looks at plans", help);
         }
@@ -172,6 +207,10 @@ fn check_state(document: &Document, apis: &[Api], resolver: &mut Resolver<'_>) {
     }
 }
 
+fn all_resolved(document: &Document, apis: &[Api]) -> bool {
+    document.apis.entries.iter().all(|entry| apis.iter().any(|api| api.name == entry.name))
+}
+
 /// What a plan opens must be there, and want a plan.
 fn check_routes(
     written: Option<&Named<document::PlanRoute>>,
@@ -179,24 +218,35 @@ fn check_routes(
     resolver: &mut Resolver<'_>,
 ) {
     for entry in written.iter().flat_map(|routes| &routes.entries) {
-        let (name, key) = match entry.name.split_once(' ') {
-            None => (entry.name.as_str(), None),
-            Some((name, key)) => (name, Some(key)),
-        };
-        let Some(api) = apis.iter().find(|api| api.name == name) else {
+        let Opened { api: name, stage, key } = Opened::of(&entry.name);
+        let of_name: Vec<&Api> = apis.iter().filter(|api| api.name == name).collect();
+        if of_name.is_empty() {
             let known: Vec<&str> = apis.iter().map(|api| api.name.as_str()).collect();
             let help = suggest::name(name, &known);
             resolver.problem_with_help(&entry.place, format!("no api is named `{name}`"), &help);
             continue;
-        };
+        }
+        let stage_of = |api: &&Api| api.stage.as_ref().map(|stage| stage.name.clone());
+        let is_meant = |api: &&Api| stage.is_none() || stage_of(api).as_deref() == stage;
+        let meant: Vec<&Api> = of_name.iter().copied().filter(is_meant).collect();
+        if let (true, Some(stage)) = (meant.is_empty(), stage) {
+            let known: Vec<String> = of_name.iter().filter_map(stage_of).collect();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let message = format!("api `{name}` has no stage `{stage}`");
+            resolver.problem_with_help(&entry.place, message, &suggest::name(stage, &known));
+            continue;
+        }
+        let routes = || meant.iter().flat_map(|api| &api.routes);
         let is_named = |route: &&Route| key.is_none_or(|key| key == route.key);
-        let named: Vec<&Route> = api.routes.iter().filter(is_named).collect();
-        if let (true, Some(key)) = (named.is_empty(), key) {
-            let known: Vec<&str> = api.routes.iter().map(|route| route.key.as_str()).collect();
+        let mut named = routes().filter(is_named).peekable();
+        if let (None, Some(key)) = (named.peek(), key) {
+            let mut known: Vec<&str> = routes().map(|route| route.key.as_str()).collect();
+            known.sort_unstable();
+            known.dedup();
             let help = suggest::name(key, &known);
             let message = format!("api `{name}` has no route `{key}`");
             resolver.problem_with_help(&entry.place, message, &help);
-        } else if named.iter().all(|route| route.limits.plans.is_none()) {
+        } else if named.all(|route| route.limits.plans.is_none()) {
             let help = "write `usage_plan = \"required\"` there, or leave it out here";
             let message = format!("`{}` does not look at plans", entry.name);
             resolver.problem_with_help(&entry.place, message, help);

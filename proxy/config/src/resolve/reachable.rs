@@ -16,12 +16,45 @@ struct Reach {
     shape: String,
 }
 
-/// Notes each route that matches just what an earlier one does on some host.
+/// Notes each route that matches just what an earlier one does on some host, or whose paths
+/// are those of a stage.
 pub(super) fn check(apis: &[Api], resolver: &mut Resolver<'_>) {
+    for api in apis {
+        check_stages(api, apis, resolver);
+    }
     let mut taken: HashMap<Reach, Place> = HashMap::new();
     for api in apis {
         for route in &api.routes {
             check_route(api, route, &mut taken, resolver);
+        }
+    }
+}
+
+/// Notes the API's routes that another API's stage takes the requests of: whatever its base
+/// path stands before is the stage's.
+fn check_stages(api: &Api, apis: &[Api], resolver: &mut Resolver<'_>) {
+    for other in apis.iter().filter(|other| other.is_apart() && other.base_path != api.base_path) {
+        let is_any = api.hosts.is_empty() && other.hosts.is_empty();
+        let is_inside = format!("{}/", api.base_path).starts_with(&format!("{}/", other.base_path));
+        let is_same_host = is_any || api.hosts.iter().any(|host| other.hosts.contains(host));
+        // Paths below the longest base path of all are that stage's.
+        if !is_same_host || is_inside && api.is_apart() {
+            continue;
+        }
+        for route in &api.routes {
+            let path = match &route.matches {
+                RouteMatch::Path { pattern, .. } => format!("{pattern}/"),
+                RouteMatch::Default => format!("{}/", api.base_path),
+            };
+            if path.starts_with(&format!("{}/", other.base_path)) {
+                let message = format!("route `{}` is never reached", route.key);
+                let stage = other.stage.as_ref().map_or("", |stage| stage.name.as_str());
+                let help = format!(
+                    "what is below `{}` is stage `{stage}` of api `{}`",
+                    other.base_path, other.name
+                );
+                resolver.problem_with_help(&route.place, message, &help);
+            }
         }
     }
 }

@@ -55,10 +55,15 @@ pub(super) fn route(
     let access = access((entry, described), written, inherited, plugins, resolver);
     let scopes = scopes((entry, described), written, (inherited, access.as_ref()), resolver);
     let parameters = matches.as_ref().map(parameters);
-    let around = mapping::Around { parameters: parameters.as_deref(), access: access.as_ref() };
+    let around = mapping::Around {
+        parameters: parameters.as_deref(),
+        access: access.as_ref(),
+        stages: &inherited.stages,
+    };
     let limits = throttles.of_route(entry, (written, around), &inherited.ladder, resolver);
     let identity_headers = written.identity_headers.as_ref();
-    let identity_headers = identity_headers.map(|written| identity::headers(written, resolver));
+    let identity_headers =
+        identity_headers.map(|written| identity::headers(written, &inherited.stages, resolver));
     let checked = checks::checks(written.validate.as_ref(), schemas, plugins, resolver);
     let mut checked = checked.unwrap_or_else(|| inherited.checked.clone());
     if let Some(described) = described {
@@ -108,7 +113,7 @@ pub(super) fn route(
 }
 
 /// The names of a route's path parameters.
-fn parameters(matches: &RouteMatch) -> Vec<String> {
+pub(super) fn parameters(matches: &RouteMatch) -> Vec<String> {
     let RouteMatch::Path { pattern, .. } = matches else { return Vec::new() };
     let name = |segment: &Segment| match segment {
         Segment::Literal(_) => None,

@@ -8,7 +8,7 @@ use portcullis_limits::{Period, Policy, Quota};
 use crate::whole;
 
 /// Limits as a test writes them: their name, how much, and whose.
-fn shown(limit: &Limit) -> String {
+pub(crate) fn shown(limit: &Limit) -> String {
     let how_much = match limit.spec.policy {
         Policy::Bucket(bucket) => format!("{} {}", bucket.rate(), bucket.burst()),
         Policy::Fixed(_) | Policy::Sliding(_) => panic!("only limiters have windows"),

@@ -36,6 +36,7 @@ impl Surroundings for Variables {
 
 mod limits;
 mod messages;
+mod stages;
 
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "the harness of other tests has it too")]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use portcullis_config::{
     Api, ApiResource, Cors, Errors, Guard, HostPattern, Integration, Route, RouteMatch, Segment,
+    Stage,
 };
 
 use crate::phase::canonical::{CanonicalPath, decode, split_segment};
@@ -20,9 +21,11 @@ pub struct ServedRoute {
     pub id: RouteId,
     /// Its API's name.
     pub api: String,
+    /// Its API's stage, where that has any.
+    pub stage: Option<Arc<Stage>>,
     /// The hosts it is served on; empty for all.
     pub hosts: Vec<HostPattern>,
-    /// Its API's base path.
+    /// Its API's base path, the stage's included.
     pub base_path: String,
     /// Its API as policies know it.
     pub resource: Arc<ApiResource>,
@@ -35,6 +38,8 @@ pub struct ServedRoute {
     /// What to do.
     pub route: Route,
     rewrite: Option<Rewrite>,
+    /// Whether what is below the base path is nobody else's.
+    is_apart: bool,
 }
 
 impl ServedRoute {
@@ -47,6 +52,7 @@ impl ServedRoute {
         Self {
             id,
             api: api.name.clone(),
+            stage: api.stage.clone(),
             hosts: api.hosts.clone(),
             base_path: api.base_path.clone(),
             resource: Arc::clone(&api.resource),
@@ -55,7 +61,18 @@ impl ServedRoute {
             errors: api.errors,
             route,
             rewrite,
+            is_apart: api.is_apart(),
         }
+    }
+
+    /// The name of its API's stage, where that has any.
+    pub fn stage_name(&self) -> Option<&str> {
+        self.stage.as_ref().map(|stage| stage.name.as_str())
+    }
+
+    /// Whether what is below the base path is nobody else's.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.is_apart
     }
 
     /// The value of a path parameter, decoded where it is UTF-8.

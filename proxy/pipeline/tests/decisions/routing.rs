@@ -1,11 +1,13 @@
+use std::sync::Arc;
+
 use http::Method;
-use portcullis_config::{Api, Integration, PathRewrite};
-use portcullis_pipeline::{CanonicalPath, NotFound, RouteTable};
+use portcullis_config::{Access, Api, Authorization, Integration, PathRewrite, Route, Stage};
+use portcullis_pipeline::{CanonicalPath, NotFound, Pipeline, RouteTable, Value};
 
 use crate::counted::Counted;
-use crate::scripted::Scripted;
+use crate::scripted::{Scripted, grant_to, granted};
 use crate::sent::Sent;
-use crate::served::{admit, api, pipeline, route};
+use crate::served::{admit, api, pipeline, plugin, route};
 
 /// Finds `METHOD path` on a host and expects `api key`.
 fn check_on(table: &RouteTable, host: &str, request: &str, expected: &str) {
@@ -186,4 +188,63 @@ async fn no_route_is_404_and_no_method_405_with_allow() {
     let outcome = admit(&pipeline, Sent::new("GET", "/a")).await;
     assert_eq!(outcome.refusal(), (405, "method-not-allowed"));
     assert_eq!(outcome.rejection().answer("r-1").headers["allow"], "PUT");
+}
+
+/// An API at a stage.
+fn staged(mut api: Api, stage: &str, base_path: &str) -> Api {
+    let values = [("colour".to_owned(), stage.to_owned())].into();
+    api.stage = Some(Arc::new(Stage { name: stage.into(), base_path: base_path.into(), values }));
+    api
+}
+
+#[test]
+fn what_is_below_a_stage_is_nobody_elses() {
+    let live =
+        api("live", &[], "", vec![route("GET /{a}/{b}"), route("GET /dev"), route("$default")]);
+    let dev = api("dev", &[], "/dev", vec![route("GET /dev/{rest+}"), route("GET /dev/")]);
+    let deep = api("deep", &[], "/dev/shop", vec![route("GET /dev/shop/a")]);
+    let hosted = api("hosted", &["h.example"], "", vec![route("GET /dev/x")]);
+    let table = RouteTable::new(vec![
+        staged(live, "$default", ""),
+        staged(dev, "dev", "/dev"),
+        staged(deep, "dev", "/dev"),
+        staged(hosted, "own", ""),
+    ]);
+
+    // As on AWS, the stage is found before the route: a pattern that fits better is not asked.
+    check_on(&table, "h", "GET /dev/b", "dev GET /dev/{rest+}");
+    check_on(&table, "h", "GET /dev", "dev GET /dev/");
+    check_on(&table, "h", "POST /dev/b", "405 [GET]");
+    check_on(&table, "h", "POST /devs/b", "live $default");
+    check_on(&table, "h", "GET /devs/b", "live GET /{a}/{b}");
+    check_on(&table, "h", "GET /dev/shop/a", "deep GET /dev/shop/a");
+    check_on(&table, "h", "GET /dev/shop/b", "404");
+    check_on(&table, "h", "GET /dev/shops", "dev GET /dev/{rest+}");
+    check_on(&table, "h.example", "GET /dev/x", "hosted GET /dev/x");
+}
+
+#[tokio::test]
+async fn a_stage_is_in_the_names_that_policies_and_plugins_know_a_request_by() {
+    let at = |stage: &str, base: &str| {
+        let route = Route {
+            access: Access::By(Authorization::One(plugin(0))),
+            ..route(&format!("GET {base}/v1/a"))
+        };
+        staged(api("shop", &[], &format!("{base}/v1"), vec![route]), stage, base)
+    };
+    for (stage, base) in [("$default", ""), ("dev", "/dev")] {
+        let plugins = Scripted::default().authorizer(0, move |view| {
+            let text = |text: &str| Some(Value::Text(text.to_owned()));
+            assert_eq!(view.attribute("route:stage"), text(stage));
+            assert_eq!(view.attribute("stage:colour"), text(stage));
+            assert_eq!(view.attribute("stage:other"), None);
+            let arn = format!("arn:aws:execute-api:local:000000000000:shop/{stage}/GET/a");
+            assert_eq!(view.attribute("request:arn"), text(&arn));
+            let all = [("stage:colour".to_owned(), Value::Text(stage.to_owned()))];
+            assert_eq!(view.attributes_in("stage"), all);
+            granted(grant_to("alice"))
+        });
+        let pipeline = Pipeline::new(vec![at(stage, base)], plugins, Counted::default());
+        admit(&pipeline, Sent::new("GET", &format!("{base}/v1/a"))).await.forward();
+    }
 }

@@ -63,6 +63,7 @@ pub(crate) fn api(name: &str, hosts: &[&str], base_path: &str, routes: Vec<Route
     };
     Api {
         name: name.into(),
+        stage: None,
         hosts: hosts.iter().map(host).collect(),
         base_path: base_path.into(),
         resource: Arc::new(ApiResource::of(name, "000000000000", "local")),

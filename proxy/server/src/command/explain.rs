@@ -178,7 +178,7 @@ impl Explained<'_> {
     fn print(&self) {
         let Self { route: shown, path, parameters, guard, policy } = self;
         println!("path       {}", path.as_str());
-        println!("route      {} of api {}", shown.route, shown.api);
+        println!("route      {} of api {}", shown.route, shown.api_and_stage());
         if let Some(operation) = &shown.operation {
             println!("operation  {operation}");
         }

@@ -51,5 +51,5 @@ fn row(shown: &ShownRoute) -> [String; 5] {
     };
     let access = shown.authorizer.clone().unwrap_or_else(|| "open".into());
     let operation = shown.operation.clone().unwrap_or_default();
-    [shown.api.clone(), route, access, shown.answered_by.clone(), operation]
+    [shown.api_and_stage(), route, access, shown.answered_by.clone(), operation]
 }

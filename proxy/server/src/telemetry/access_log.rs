@@ -73,6 +73,8 @@ struct RequestPart {
 #[derive(Debug, Serialize)]
 struct RoutePart {
     api: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<String>,
     route: Option<String>,
     principal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,6 +128,7 @@ impl Line {
             },
             route: RoutePart {
                 api: route.map(|route| route.api.clone()),
+                stage: route.and_then(|route| route.stage_name()).map(str::to_owned),
                 route: route.map(|route| route.route.key.clone()),
                 principal: record.principal.clone(),
                 authorizer: authorizers(&record.authorizers),

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
-use prometheus_client::encoding::EncodeLabelSet;
+use portcullis_pipeline::ServedRoute;
 use prometheus_client::encoding::text::{encode, encode_registry};
+use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -18,15 +19,45 @@ use super::readings::Readings;
 pub(super) struct RequestLabels {
     pub(super) api: String,
     pub(super) route: String,
+    #[prometheus(flatten)]
+    pub(super) stage: StageLabel,
     pub(super) method: &'static str,
     pub(super) status: u16,
 }
 
 /// The labels of a route.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RouteLabels {
     pub(super) api: String,
     pub(super) route: String,
+    #[prometheus(flatten)]
+    pub(super) stage: StageLabel,
+}
+
+impl RouteLabels {
+    pub(super) fn of(served: &ServedRoute) -> Self {
+        let (api, route) = (served.api.clone(), served.route.key.clone());
+        Self { api, route, stage: StageLabel::of(served) }
+    }
+}
+
+/// The label of a route's stage, which those of an API without stages lack.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct StageLabel(Option<String>);
+
+impl StageLabel {
+    pub(super) fn of(route: &ServedRoute) -> Self {
+        Self(route.stage_name().map(str::to_owned))
+    }
+}
+
+impl EncodeLabelSet for StageLabel {
+    fn encode(&self, encoder: &mut LabelSetEncoder) -> fmt::Result {
+        match &self.0 {
+            None => Ok(()),
+            Some(stage) => ("stage", stage.as_str()).encode(encoder.encode_label()),
+        }
+    }
 }
 
 /// The labels of a guard's rule.
@@ -46,6 +77,8 @@ struct CodeLabel {
 struct ThrottledLabels {
     api: String,
     route: String,
+    #[prometheus(flatten)]
+    stage: StageLabel,
     policy: String,
 }
 
@@ -201,10 +234,11 @@ impl Metrics {
         self.guard_matches.get_or_create(&labels).inc();
     }
 
-    pub(super) fn count_throttled(&self, api: &str, route: &str, policy: &str) {
+    pub(super) fn count_throttled(&self, served: &ServedRoute, policy: &str) {
         let labels = ThrottledLabels {
-            api: api.to_owned(),
-            route: route.to_owned(),
+            api: served.api.clone(),
+            route: served.route.key.clone(),
+            stage: StageLabel::of(served),
             policy: policy.to_owned(),
         };
         self.throttled.get_or_create(&labels).inc();

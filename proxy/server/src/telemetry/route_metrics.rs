@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use http::{Method, StatusCode};
+use portcullis_pipeline::ServedRoute;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
@@ -41,17 +42,17 @@ struct Outcome {
 }
 
 impl RouteMetrics {
-    /// Prepares routes, given as id, API and key.
+    /// Prepares routes.
     pub(super) fn new<'a>(
         metrics: &Metrics,
-        routes: impl Iterator<Item = (usize, &'a str, &'a str)>,
+        routes: impl Iterator<Item = &'a ServedRoute>,
     ) -> Self {
         let mut by_id: Vec<(usize, OneRoute)> =
-            routes.map(|(id, api, key)| (id, OneRoute::new(api, key))).collect();
+            routes.map(|served| (served.id.0, OneRoute::new(RouteLabels::of(served)))).collect();
         by_id.sort_by_key(|(id, _)| *id);
         Self {
             routes: by_id.into_iter().map(|(_, route)| route).collect(),
-            none: OneRoute::new("", ""),
+            none: OneRoute::new(RouteLabels::default()),
             requests: metrics.requests.clone(),
             durations: metrics.durations.clone(),
             upstream_durations: metrics.upstream_durations.clone(),
@@ -87,16 +88,17 @@ impl RouteMetrics {
     }
 
     fn counter(&self, route: &OneRoute, outcome: Outcome) -> Counter {
-        let RouteLabels { api, route } = route.labels.clone();
-        let labels = RequestLabels { api, route, method: outcome.method, status: outcome.status };
+        let RouteLabels { api, route, stage } = route.labels.clone();
+        let Outcome { method, status } = outcome;
+        let labels = RequestLabels { api, route, stage, method, status };
         self.requests.get_or_create(&labels).clone()
     }
 }
 
 impl OneRoute {
-    fn new(api: &str, key: &str) -> Self {
+    fn new(labels: RouteLabels) -> Self {
         Self {
-            labels: RouteLabels { api: api.to_owned(), route: key.to_owned() },
+            labels,
             outcomes: Default::default(),
             durations: OnceLock::new(),
             upstream_durations: OnceLock::new(),

@@ -103,6 +103,9 @@ pub(super) struct CaseRequest {
     /// The route's path parameters: `path:<name>`.
     #[serde(default)]
     pub(super) path_parameters: BTreeMap<String, String>,
+    /// The values of the stage: `stage:<name>`.
+    #[serde(default)]
+    pub(super) stage_values: BTreeMap<String, String>,
     /// Who the caller is, for a role after authorization.
     pub(super) identity: Option<CaseIdentity>,
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use portcullis_config::{Grants, HttpGrant, Origin, PluginUseId, Role, Secret, SecretGrant, Use};
+use portcullis_config::{
+    Grants, HttpGrant, Origin, PluginUseId, Role, Secret, SecretGrant, Stage, Use,
+};
 use portcullis_pipeline::{
     Answer, Arrival, BodyAccess, Call, Denial, Grant, HeldBody, Identity, Outgoing, PluginFault,
     Plugins as _, RequestOutcome, ResponseCall, ResponseOutcome, RouteFacts, Scheme, Value, View,
@@ -147,6 +149,7 @@ struct CaseCall<'a> {
     headers: HeaderMap,
     body: HeldBody,
     parameters: Vec<(String, String)>,
+    stage: Option<Stage>,
     identity: Option<Identity>,
     target: Use,
 }
@@ -176,6 +179,7 @@ impl<'a> CaseCall<'a> {
             headers: headers(&request.headers)?,
             body: HeldBody { bytes: Bytes::from(request.body.clone()), complete: true },
             parameters: request.path_parameters.clone().into_iter().collect(),
+            stage: stage(&request.stage_values),
             identity,
             target: Use { plugin: PluginUseId(0), argument: case.argument.clone() },
         })
@@ -200,6 +204,7 @@ impl<'a> CaseCall<'a> {
                 key: "case",
                 api: "cases",
                 parameters: &self.parameters,
+                stage: self.stage.as_ref(),
             }),
             identity: self.identity.as_ref(),
         };
@@ -263,6 +268,12 @@ impl<'a> CaseCall<'a> {
             Err(problem) => Outcome::Fault(PluginFault::BadAnswer(problem.to_string())),
         })
     }
+}
+
+/// A stage with these values; none where there are none.
+fn stage(values: &BTreeMap<String, String>) -> Option<Stage> {
+    let values = (!values.is_empty()).then(|| values.clone())?;
+    Some(Stage { name: "case".into(), base_path: String::new(), values })
 }
 
 fn judge(expected: &Expected, outcome: &Outcome) -> anyhow::Result<()> {
