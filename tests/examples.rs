@@ -94,7 +94,7 @@ fn the_example_plugins_do_what_they_say() {
         reply.send(200, &[("server", "secret/1.0")], br#"{"id":7}"#)
     });
     let site = Site::new();
-    for name in ["order-body", "response-stamp"] {
+    for name in ["order-body", "page-cost", "response-stamp"] {
         site.install(name, component(name));
     }
     let gateway = site.start(&format!(
@@ -106,6 +106,10 @@ fn the_example_plugins_do_what_they_say() {
         plugin = "order-body"
         settings = {{ largest_quantity = 10 }}
         {roomy}
+        [limiters.items]
+        plugin = "page-cost"
+        settings = {{ items_per_minute = 100 }}
+        {roomy}
         [transforms.stamp]
         plugin = "response-stamp"
         settings = {{ headers = {{ x-stamp = "portcullis" }}, remove = ["server"], members = {{ served_by = "portcullis" }} }}
@@ -114,11 +118,17 @@ fn the_example_plugins_do_what_they_say() {
         upstream = "orders"
         validate = "order"
         response_transforms = ["stamp"]
+        [apis.shop.routes."GET /orders"]
+        respond = {{}}
+        limiters = ["items"]
         "#,
         upstream.address(),
         roomy = crate::ROOMY
     ));
 
+    for (target, status) in [("size=60", 200), ("size=60", 429), ("size=40", 200)] {
+        assert_eq!(gateway.get(&format!("/orders?{target}"), &[]).status, status, "{target}");
+    }
     let refused = gateway.post("/orders", &[], br#"{"quantity": 11, "item": 5}"#);
     let accepted = gateway.post("/orders", &[], br#"{"quantity": 10}"#);
 

@@ -45,6 +45,7 @@ mod policies;
 mod reads;
 mod respond;
 mod routing;
+mod scaffolds;
 mod schemas;
 mod scopes;
 mod shared_limits;

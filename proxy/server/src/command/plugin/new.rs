@@ -38,6 +38,7 @@ pub(crate) struct New {
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Template {
     Authorizer,
+    Limiter,
     Validator,
     RequestTransform,
     ResponseTransform,
@@ -48,6 +49,7 @@ impl Template {
     fn files(self) -> (&'static str, &'static str) {
         match self {
             Self::Authorizer => example!("door"),
+            Self::Limiter => example!("page-cost"),
             Self::Validator => example!("order-body"),
             Self::RequestTransform => example!("claims-header"),
             Self::ResponseTransform => example!("response-stamp"),
@@ -114,6 +116,8 @@ fn sdk_manifest() -> anyhow::Result<String> {
             .cloned()
     };
     manifest.remove("lints");
+    // What the SDK's own tests need is not there, and a project does not run them.
+    manifest.remove("dev-dependencies");
     inherit(&mut manifest, "package", |key| of_workspace(["package", key]));
     inherit(&mut manifest, "dependencies", |key| of_workspace(["dependencies", key]));
     if let Some(targets) = manifest.get_mut("target").and_then(toml::Value::as_table_mut) {
