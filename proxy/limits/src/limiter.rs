@@ -152,6 +152,12 @@ impl Limiter {
     }
 
     /// Puts back what was taken, as far as it has not come back by itself.
+    ///
+    /// Of a window, what is given back was never taken. Of a bucket this is so where it happens
+    /// at once; later, tokens have come back for whoever took first. A bucket keeps one number,
+    /// which does not tell what others gave back meanwhile, so that what is given back late may
+    /// be had twice: in any time, a bucket passes at most its burst, its rate, and what it was
+    /// given back of charges from before.
     pub fn give_back<'r>(&self, receipts: impl IntoIterator<Item = &'r Receipt>, now: Now) {
         for receipt in receipts {
             if let Some(held) = self.limits.get(receipt.limit) {
