@@ -1,11 +1,12 @@
-//! A real Redis, and a way to it that can be cut.
+//! A real Redis, and a way to it that can be cut, or be slow.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -142,16 +143,38 @@ fn answers(address: SocketAddr) -> io::Result<bool> {
     Ok(matches!(&answer, b"+" | b"-"))
 }
 
-/// A way to a server that can be cut and mended.
+/// A way to a server that can be cut and mended, and on which answers can be slow.
 pub struct Way {
     address: SocketAddr,
     state: Arc<Mutex<WayState>>,
+    slowness: Arc<Slowness>,
 }
 
 #[derive(Default)]
 struct WayState {
     is_cut: bool,
     streams: Vec<TcpStream>,
+}
+
+/// How long an answer is under way, and word of a change.
+#[derive(Default)]
+struct Slowness(Mutex<Duration>, Condvar);
+
+impl Slowness {
+    fn set(&self, slowness: Duration) {
+        *self.0.lock().expect("no thread panics with it") = slowness;
+        self.1.notify_all();
+    }
+
+    /// Waits as long as an answer is under way that comes now.
+    fn wait(&self) {
+        let came = Instant::now();
+        let mut slowness = self.0.lock().expect("no thread panics with it");
+        while let Some(left) = slowness.checked_sub(came.elapsed()).filter(|left| !left.is_zero()) {
+            let waited = self.1.wait_timeout(slowness, left);
+            slowness = waited.expect("no thread panics with it").0;
+        }
+    }
 }
 
 impl Way {
@@ -163,19 +186,19 @@ impl Way {
     pub fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let state = Arc::<Mutex<WayState>>::default();
-        let known = Arc::clone(&state);
+        let (state, slowness) = (Arc::<Mutex<WayState>>::default(), Arc::<Slowness>::default());
+        let (known, slow) = (Arc::clone(&state), Arc::clone(&slowness));
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let mut state = known.lock().expect("no thread panics with it");
                 if !state.is_cut
-                    && let Ok(both) = connect(client, server)
+                    && let Ok(both) = connect(client, server, &slow)
                 {
                     state.streams.extend(both);
                 }
             }
         });
-        Self { address, state }
+        Self { address, state, slowness }
     }
 
     /// Where it begins.
@@ -197,6 +220,11 @@ impl Way {
         }
     }
 
+    /// Lets each answer of the server be under way for so long, those that are by now too.
+    pub fn slow_down(&self, slowness: Duration) {
+        self.slowness.set(slowness);
+    }
+
     /// Lets connections through again.
     ///
     /// # Panics
@@ -207,15 +235,35 @@ impl Way {
     }
 }
 
-fn connect(client: TcpStream, server: SocketAddr) -> io::Result<[TcpStream; 2]> {
+fn connect(
+    client: TcpStream,
+    server: SocketAddr,
+    slowness: &Arc<Slowness>,
+) -> io::Result<[TcpStream; 2]> {
     let server = TcpStream::connect(server)?;
-    for (from, to) in [(&client, &server), (&server, &client)] {
-        let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
-        thread::spawn(move || {
-            // However it ends, both sides are to know.
-            let _copied = io::copy(&mut from, &mut to);
-            let _closed = to.shutdown(Shutdown::Both);
-        });
-    }
+    let (mut questions, mut to_server) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || {
+        // However it ends, both sides are to know.
+        let _copied = io::copy(&mut questions, &mut to_server);
+        let _closed = to_server.shutdown(Shutdown::Both);
+    });
+    let (answers, to_client) = (server.try_clone()?, client.try_clone()?);
+    let slowness = Arc::clone(slowness);
+    thread::spawn(move || {
+        let _copied = copy_slowly(&answers, &to_client, &slowness);
+        let _closed = to_client.shutdown(Shutdown::Both);
+    });
     Ok([client, server])
+}
+
+fn copy_slowly(mut from: &TcpStream, mut to: &TcpStream, slowness: &Slowness) -> io::Result<()> {
+    let mut buffer = [0; 8192];
+    loop {
+        let read = from.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(());
+        }
+        slowness.wait();
+        to.write_all(buffer.get(..read).unwrap_or_default())?;
+    }
 }

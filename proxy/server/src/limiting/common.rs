@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::Clock;
-use super::leases::{Counting, Flight, Found, Leases, Want};
+use super::leases::{Counting, Flight, Found, Leases, Return, Want};
 use super::link::{self, Connection, Link};
 use super::returns::Returns;
 use super::scripts::{self, Told};
@@ -204,9 +204,17 @@ impl Common {
         }
     }
 
-    /// Puts back what was taken and is not used after all.
+    /// Puts back what was taken and is not used after all: where there is no lease, in Redis.
     pub(super) fn give_back(&self, want: &Want) {
-        self.leases.give_back(want);
+        if self.leases.give_back(want) {
+            return;
+        }
+        if let Some(background) = self.background.get() {
+            let told = Told { back: want.cost, ..Told::default() };
+            let back = Return { id: want.id, counting: want.counting, told };
+            let returns = Arc::clone(&self.returns);
+            background.spawn(async move { returns.tell_one(&back).await });
+        }
     }
 
     /// What is to be told of it.
@@ -274,7 +282,7 @@ impl Common {
             Counting::Quota(quota) => {
                 let unix_ms = now_ms();
                 let question = scripts.quota(quota, (ask, Told::default()), unix_ms);
-                let answer = self.link.ask::<(u64, u64, u64)>(connection, &question).await;
+                let answer = self.link.ask(connection, &question).await;
                 answer.map(|(tokens, left, epoch)| {
                     let wait_ns = if tokens > 0 { 0 } else { quota.ends_in_ns(unix_ms) };
                     (Grant { tokens, left, wait_ns }, epoch)

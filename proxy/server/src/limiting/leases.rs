@@ -122,12 +122,12 @@ impl Leases {
         Some(self.shard(id)?.lock().get(id)?.lease.remaining())
     }
 
-    /// Puts back what was taken a moment ago.
-    pub(super) fn give_back(&self, want: &Want) {
-        let Some(shard) = self.shard(&want.id) else { return };
-        if let Some(entry) = shard.lock().get_mut(&want.id) {
-            entry.lease.give_back(want.cost);
-        }
+    /// Puts back what was taken a moment ago, where there is a lease.
+    pub(super) fn give_back(&self, want: &Want) -> bool {
+        let Some(shard) = self.shard(&want.id) else { return false };
+        let mut shard = shard.lock();
+        let entry = shard.get_mut(&want.id);
+        entry.map(|entry| entry.lease.give_back(want.cost)).is_some()
     }
 
     /// Takes in an answer, and in which epoch it was given.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
@@ -10,8 +10,8 @@ use portcullis_config::{Redis, SharedLimits, WhenAway};
 use portcullis_limits::CommonBucket;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, FromRedisValue, IntoConnectionInfo,
-    RedisConnectionInfo, RedisError, RedisResult, ScriptInvocation, TlsCertificates,
+    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo,
+    RedisError, RedisResult, ScriptInvocation, TlsCertificates,
 };
 use tokio::sync::Notify;
 
@@ -25,6 +25,11 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How often it is logged that something could not be read.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// What a script answers: three numbers, and the key whose value it could not read, if any.
+type Counts = (u64, u64, u64, String);
 
 /// A bucket of ten, one a second.
 const TRIAL: CommonBucket =
@@ -45,6 +50,8 @@ pub(super) struct Link {
     losses: AtomicU64,
     /// What was logged last.
     said: Mutex<Option<State>>,
+    /// When it was last logged that something could not be read.
+    told_unreadable: Mutex<Option<Instant>>,
 }
 
 /// A connection that may be used by many at once.
@@ -76,6 +83,7 @@ impl Link {
             lost: Arc::default(),
             losses: AtomicU64::new(0),
             said: Mutex::default(),
+            told_unreadable: Mutex::default(),
         })
     }
 
@@ -89,14 +97,20 @@ impl Link {
         self.losses.load(Ordering::Relaxed)
     }
 
-    /// Asks something; `None` where Redis does not answer in time, which closes the link.
-    pub(super) async fn ask<T: FromRedisValue>(
+    /// Asks something, to which there are three numbers; `None` where Redis does not answer in
+    /// time, which closes the link.
+    pub(super) async fn ask(
         &self,
         connection: &Arc<Connection>,
         question: &ScriptInvocation<'_>,
-    ) -> Option<T> {
-        match question.invoke_async(&mut connection.0.clone()).await {
-            Ok(answer) => Some(answer),
+    ) -> Option<(u64, u64, u64)> {
+        match question.invoke_async::<Counts>(&mut connection.0.clone()).await {
+            Ok((first, second, third, unreadable)) => {
+                if !unreadable.is_empty() {
+                    self.note_unreadable(&unreadable);
+                }
+                Some((first, second, third))
+            }
             Err(error) => {
                 self.lose(connection, &error);
                 None
@@ -128,8 +142,20 @@ impl Link {
     pub(super) async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let config = &self.timeouts;
         let mut redis = self.client.get_multiplexed_async_connection_with_config(config).await?;
-        self.scripts.trial(&TRIAL).invoke_async::<(u64, u64, u64)>(&mut redis).await?;
+        self.scripts.trial(&TRIAL).invoke_async::<Counts>(&mut redis).await?;
         Ok(redis)
+    }
+
+    /// Somebody else wrote there, or it was of another version.
+    fn note_unreadable(&self, key: &str) {
+        let (now, mut told) = (Instant::now(), self.told_unreadable.lock());
+        if told.is_none_or(|told| now.duration_since(told) >= TOLD_EVERY) {
+            *told = Some(now);
+            tracing::warn!(
+                "the Redis at {} had no count under `{key}`: it is counted anew there",
+                self.shown
+            );
+        }
     }
 
     fn lose(&self, connection: &Arc<Connection>, error: &RedisError) {

@@ -67,7 +67,8 @@ impl Returns {
         while under_way.join_next().await.is_some() {}
     }
 
-    async fn tell_one(&self, Return { id, counting, told }: &Return) {
+    /// Tells Redis one of them.
+    pub(super) async fn tell_one(&self, Return { id, counting, told }: &Return) {
         let Some(connection) = self.link.connection() else {
             self.quotas.returned(id, told, None);
             return;
@@ -76,11 +77,11 @@ impl Returns {
         match counting {
             Counting::Bucket(bucket) => {
                 let question = scripts.take(id, (bucket, NOTHING, told.back));
-                let _left: Option<(u64, u64, u64)> = self.link.ask(&connection, &question).await;
+                let _left = self.link.ask(&connection, &question).await;
             }
             Counting::Quota(quota) => {
                 let question = scripts.quota(quota, (NOTHING, *told), now_ms());
-                let answer: Option<(u64, u64, u64)> = self.link.ask(&connection, &question).await;
+                let answer = self.link.ask(&connection, &question).await;
                 let answer = answer.map(|(_, left, epoch)| (left, epoch));
                 self.quotas.returned(id, told, answer);
             }

@@ -185,3 +185,6 @@ pub(super) fn shortened(digest: Context) -> KeyId {
 pub(super) fn grant((tokens, left, wait_us): (u64, u64, u64)) -> Grant {
     Grant { tokens, left, wait_ns: wait_us.saturating_mul(1000) }
 }
+
+#[cfg(test)]
+mod tests;
