@@ -182,7 +182,9 @@ impl Forwarded {
         self.sent = self.sent.saturating_add(bytes as u64);
         let is_measured = matches!(self.body, OutgoingBody::Whole(_));
         if !is_measured && self.sent > self.body_limit() {
-            return Error::e_explain(BODY_TOO_LARGE, "the body is longer than its route takes");
+            let error = Error::explain(BODY_TOO_LARGE, "the body is longer than its route takes");
+            // The client's: Pingora waits for the answer of an upstream over HTTP/2 otherwise.
+            return Err(error.into_down());
         }
         Ok(())
     }
