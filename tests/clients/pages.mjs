@@ -6,6 +6,7 @@ const [friend, stranger, gateway, executablePath] = process.argv.slice(1);
 async function calls(page, origin) {
   await page.goto(origin, { waitUntil: "domcontentloaded" });
   return page.evaluate(async (gateway) => {
+    document.cookie = "session=1";
     const call = async (path, options) => {
       try {
         const response = await fetch(`${gateway}${path}`, options);
@@ -27,6 +28,10 @@ async function calls(page, origin) {
       otherMethod: await call("/orders/1", { method: "DELETE", headers }),
       otherHeader: await call("/orders/1", { headers: { ...headers, "x-other": "1" } }),
       nowhere: await call("/nowhere", {}),
+      ordersWithCookies: await call("/orders/1", { headers, credentials: "include" }),
+      session: await call("/session", { credentials: "include" }),
+      public: await call("/public", { headers: { "x-any": "1" } }),
+      publicWithCookies: await call("/public", { credentials: "include" }),
     };
   }, gateway);
 }

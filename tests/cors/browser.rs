@@ -30,9 +30,16 @@ fn a_real_browser_lets_pages_do_what_the_configuration_says() {
         cors = {{ origins = ["http://{}"], headers = ["authorization"], expose = ["x-request-id"] }}
         routes."GET /orders/{{id}}" = {{}}
         routes."PUT /orders/{{id}}" = {{}}
+        [apis.shop.routes."GET /session"]
+        authorizer = "none"
+        cors = {{ origins = ["http://{}"], expose = ["x-request-id"], credentials = true }}
+        [apis.shop.routes."GET /public"]
+        authorizer = "none"
+        cors = {{ origins = ["*"], headers = ["*"], expose = ["x-request-id"] }}
         "#,
         crate::ROOMY,
         orders.address(),
+        friend.address(),
         friend.address(),
     );
     let site = Site::new();
@@ -54,12 +61,26 @@ fn a_real_browser_lets_pages_do_what_the_configuration_says() {
         json!({
             "granted": read, "refused": refused, "sent": read,
             "otherMethod": "TypeError", "otherHeader": "TypeError", "nowhere": nowhere,
+            // Cookies go where the gateway says that they may, and nowhere that anybody may call.
+            "ordersWithCookies": "TypeError", "session": read,
+            "public": read, "publicWithCookies": "TypeError",
         })
     );
     for (what, came_to) in told["stranger"].as_object().expect("calls") {
-        assert_eq!(came_to, "TypeError", "{what}");
+        let expected = if what == "public" { read.clone() } else { "TypeError".into() };
+        assert_eq!(*came_to, expected, "{what}");
     }
-    // What a browser asks first and refuses itself never comes to the upstream.
-    let methods: Vec<String> = orders.seen().into_iter().map(|seen| seen.method).collect();
-    assert_eq!(methods, ["GET", "PUT"]);
+    // What a browser asks first and refuses itself never comes to the upstream. What it need
+    // not ask about comes there; the page learns nothing of it.
+    let came: Vec<String> = orders
+        .seen()
+        .iter()
+        .map(|seen| {
+            let cookie = seen.headers.get("cookie").unwrap_or("none");
+            format!("{} {} {cookie}", seen.method, seen.target)
+        })
+        .collect();
+    let unasked = ["GET /session session=1", "GET /public none", "GET /public session=1"];
+    let friendly = ["GET /orders/1 none", "PUT /orders/1 none"].into_iter().chain(unasked);
+    assert_eq!(came, friendly.chain(unasked).collect::<Vec<_>>());
 }
