@@ -96,6 +96,8 @@ const SHOP: &str = r#"
     "ANY /orders/{id}" = {}
     [apis.shop.stages."$default"]
     values = { size = "large", colour = "red" }
+    [apis.shop.stages.dev]
+    values = { size = "small" }
 "#;
 
 fn start(orders: &Upstream, component: &[u8], settings: &str) -> Gateway {
@@ -237,6 +239,8 @@ fn event(gateway: &Gateway, orders: &Upstream, target: &str) -> Value {
 
 const ARN: &str = "arn:aws:execute-api:eu-central-1:111122223333:shop/$default/GET/orders/7";
 
+const AT_DEV: &str = "arn:aws:execute-api:eu-central-1:111122223333:shop/dev/GET/orders/7";
+
 fn check_version_1(component: &[u8]) {
     let orders = Upstream::start();
     let gateway = start(&orders, component, &PROBED.replace("VERSION", "1.0"));
@@ -273,6 +277,11 @@ fn check_version_1(component: &[u8]) {
         },
     });
     assert_eq!(event(&gateway, &orders, "/orders/7?q=1&q=2&r=x%20y"), expected);
+    let at_dev = event(&gateway, &orders, "/dev/orders/7?q=1&q=2&r=x%20y");
+    assert_eq!((&at_dev["path"], &at_dev["methodArn"]), (&json!("/orders/7"), &json!(AT_DEV)));
+    assert_eq!(at_dev["requestContext"]["path"], "/dev/orders/7");
+    assert_eq!(at_dev["requestContext"]["stage"], "dev");
+    assert_eq!(at_dev["stageVariables"], json!({ "colour": "blue", "size": "small" }));
 
     let ask = |mode| verdict(&gateway, "GET", &[("x-mode", mode), ("zebra", "a")]);
     for mode in ["string", "error"] {
@@ -283,7 +292,7 @@ fn check_version_1(component: &[u8]) {
     }
     assert_eq!(ask("unruly"), refused(503, "bad-answer"));
     gateway.wait_for_output("Unauthorized!");
-    assert_eq!(orders.seen().len(), 1);
+    assert_eq!(orders.seen().len(), 2);
     assert_eq!(ask("well"), ok());
 }
 
@@ -320,6 +329,14 @@ fn check_version_2(component: &[u8]) {
         },
     });
     assert_eq!(event(&gateway, &orders, "/orders/7?q=1&q=2&r=x%20y"), expected);
+    let at_dev = event(&gateway, &orders, "/dev/orders/7?q=1&q=2&r=x%20y");
+    assert_eq!(
+        (&at_dev["rawPath"], &at_dev["routeArn"]),
+        (&json!("/dev/orders/7"), &json!(AT_DEV))
+    );
+    assert_eq!(at_dev["requestContext"]["http"]["path"], "/dev/orders/7");
+    assert_eq!(at_dev["requestContext"]["stage"], "dev");
+    assert_eq!(at_dev["stageVariables"], json!({ "colour": "blue", "size": "small" }));
 }
 
 #[test]

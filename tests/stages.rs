@@ -1,7 +1,7 @@
 //! An API is served at each of its stages, with an address, values, upstreams and limits of
 //! the stage's own.
 
-use portcullis_tests::{Gateway, H2Client, Response, Seen, Site, Upstream};
+use portcullis_tests::{Gateway, H2Client, Response, Seen, Site, Upstream, eventually};
 
 const STAGED: &str = r#"
     [authorizers.keys]
@@ -12,7 +12,7 @@ const STAGED: &str = r#"
 
     [transforms.tell]
     plugin = "headers"
-    settings.request = { set = { x-told = "${stage:colour} ${route:stage}" } }
+    settings.request = { set = { x-told = "${stage:colour} ${route:stage} ${request:arn}" } }
     settings.response = { set = { x-told = "${stage:colour}" } }
     BUDGET
 
@@ -20,6 +20,7 @@ const STAGED: &str = r#"
     upstream = "blue"
     authorizer = "none"
     base_path = "/v1"
+    cors = { origins = ["https://page.example"], methods = ["GET"] }
     request.set = { "header:x-stage" = "{route:stage}", "header:x-colour" = "{stage:colour}" }
     response.set = { "header:x-colour" = "{stage:colour}" }
 
@@ -122,6 +123,28 @@ fn a_path_that_begins_with_a_stage_is_that_stages() {
 }
 
 #[test]
+fn pages_of_others_are_told_the_same_at_each_stage() {
+    let (blue, green) = (Upstream::start(), Upstream::start());
+    let gateway = start(&blue, &green);
+    let origin = ("origin", "https://page.example");
+    let asked = [origin, ("access-control-request-method", "GET")];
+    let allowed = |response: &Response| {
+        response.header("access-control-allow-origin") == Some("https://page.example")
+    };
+
+    for prefix in ["", "/dev"] {
+        let target = format!("{prefix}/v1/orders/1");
+        let preflight = gateway.request("OPTIONS", &target, &asked, b"");
+        assert_eq!((preflight.status, allowed(&preflight)), (204, true), "{preflight:?}");
+        assert!(allowed(&gateway.get(&format!("{prefix}/v1/none"), &[origin])));
+    }
+    // Outside of the API's base path there is no API that says so.
+    assert!(!allowed(&gateway.get("/dev/none", &[origin])));
+    blue.assert_saw_nothing();
+    green.assert_saw_nothing();
+}
+
+#[test]
 fn plugins_policies_and_logs_know_the_stage() {
     let (blue, green) = (Upstream::start(), Upstream::start());
     let gateway = start(&blue, &green);
@@ -130,7 +153,8 @@ fn plugins_policies_and_logs_know_the_stage() {
 
     assert_eq!((response.status, response.header("x-told")), (200, Some("green")), "{response:?}");
     let seen = last(&green);
-    assert_eq!(seen.headers.get("x-told"), Some("green dev"));
+    let arn = "arn:aws:execute-api:local:000000000000:shop/dev/GET/told";
+    assert_eq!(seen.headers.get("x-told"), Some(format!("green dev {arn}").as_str()));
     assert_eq!(seen.headers.all("x-mine").collect::<Vec<_>>(), ["green"]);
     let mock = gateway.get("/dev/v1/mock", &[]).json();
     assert_eq!((&mock["stage"], &mock["colour"]), (&"dev".into(), &"green".into()));
@@ -152,6 +176,7 @@ fn plugins_policies_and_logs_know_the_stage() {
     let printed = gateway.site().run(&["routes", "portcullis.toml"]).text();
     assert!(printed.contains("shop/dev"), "{printed}");
     assert!(printed.contains("GET /dev/v1/orders/{id}"), "{printed}");
+    assert!(printed.contains("on beta.example.com"), "{printed}");
 }
 
 #[test]
@@ -216,4 +241,68 @@ fn a_plan_opens_stages() {
     // Of all stages together the plan lets three pass, and the refused one took nothing.
     let at_live: Vec<u16> = (0..3).map(|_| ask(&all, "/a", "live.example.com").0).collect();
     assert_eq!(at_live, [200, 200, 429]);
+}
+
+const ONE_AUTHORIZER: &str = r#"
+    [authorizers.keys]
+    plugin = "api-token"
+    cache = { life = "1h", by = ["header:authorization"] }
+    settings.tokens.alice = { secret = "alice" }
+    grants.secrets.alice = { file = "alice.key" }
+    BUDGET
+    [apis.shop]
+    authorizer = "keys"
+    routes."GET /a" = { respond = { body = "a" } }
+    stages.live = {}
+    stages.dev = {}
+    throttle = { rate = "1/1d", burst = 100 }
+    [apis."a.stages.dev"]
+    base_path = "/z"
+    authorizer = "none"
+    routes."GET /x" = { respond = {}, throttle = { rate = "1/1d", burst = 1 } }
+    [apis.a]
+    authorizer = "none"
+    base_path = "/y"
+    routes."GET /x" = { respond = {}, throttle = { rate = "1/1d", burst = 1 } }
+    stages.dev = {}
+"#;
+
+#[test]
+fn a_kept_grant_is_for_the_stage_that_it_was_made_at() {
+    let site = Site::new();
+    site.write("alice.key", "sesame");
+    let gateway = site.start(&ONE_AUTHORIZER.replace("BUDGET", crate::ROOMY));
+
+    for target in ["/live/a", "/dev/a", "/live/a", "/dev/a"] {
+        assert_eq!(gateway.get(target, &[BEARER]).status, 200, "{target}");
+    }
+
+    let mut lines = eventually("four lines", || {
+        let lines = gateway.access_log();
+        (lines.len() == 4).then_some(lines)
+    });
+    lines.sort_by_key(|line| (line["path"].to_string(), line["authorizer_cache"].to_string()));
+    let text = |line: &serde_json::Value, member: &str| line[member].as_str().unwrap().to_owned();
+    let cache: Vec<String> = lines
+        .iter()
+        .map(|line| format!("{} {}", text(line, "path"), text(line, "authorizer_cache")))
+        .collect();
+    assert_eq!(cache, ["/dev/a called", "/dev/a hit", "/live/a called", "/live/a hit"]);
+}
+
+#[test]
+fn what_a_stage_has_counted_outlives_a_reload_and_is_nobody_elses() {
+    let site = Site::new();
+    site.write("alice.key", "sesame");
+    let config = ONE_AUTHORIZER.replace("BUDGET", crate::ROOMY);
+    let gateway = site.start(&config);
+    assert_eq!(gateway.get("/dev/y/x", &[]).status, 200);
+    assert_eq!(gateway.get("/dev/y/x", &[]).status, 429);
+
+    gateway.reload_config(&format!("{config}    routes.\"GET /new\" = {{ respond = {{}} }}\n"));
+    gateway.wait_for_answer("the new route", "/dev/y/new", |it| it.status == 200);
+
+    assert_eq!(gateway.get("/dev/y/x", &[]).status, 429);
+    // Another API, whose name is what the stage's limits could be known by.
+    assert_eq!(gateway.get("/z/x", &[]).status, 200);
 }

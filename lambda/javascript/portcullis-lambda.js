@@ -168,7 +168,7 @@ function eventOfVersion1(request, identity, facts) {
     methodArn: facts.get("request:arn"),
     ...sources,
     resource,
-    path: request.path,
+    path: withoutStage(request.path, stage),
     httpMethod: request.method,
     headers: mapped(headers, (values) => values.at(-1)),
     multiValueHeaders: mapped(headers, (values) => values),
@@ -267,6 +267,12 @@ function apiOf(facts) {
   const [, , , , accountId, rest = ""] = facts.get("request:arn").split(":");
   const [apiId, stage] = rest.split("/");
   return { accountId, apiId, stage };
+}
+
+/** The path as an API of REST has it; that in `requestContext` keeps the stage. */
+function withoutStage(path, stage) {
+  const [, first, ...rest] = path.split("/");
+  return first === stage ? `/${rest.join("/")}` : path;
 }
 
 function resourceOf(facts) {

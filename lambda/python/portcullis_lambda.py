@@ -191,7 +191,7 @@ def event_of_version_1(request, identity, facts):
         "type": "REQUEST",
         "methodArn": facts["request:arn"],
         "resource": resource,
-        "path": request.path,
+        "path": without_stage(request.path, api_of(facts)["stage"]),
         "httpMethod": request.method,
         "headers": {name: values[-1] for name, values in headers.items()},
         "multiValueHeaders": headers,
@@ -286,6 +286,12 @@ def api_of(facts):
     parts = facts["request:arn"].split(":", 5)
     api, stage = parts[5].split("/")[:2]
     return {"accountId": parts[4], "apiId": api, "stage": stage}
+
+
+def without_stage(path, stage):
+    """The path as an API of REST has it; that in `requestContext` keeps the stage."""
+    first, _, rest = path[1:].partition("/")
+    return f"/{rest}" if first == stage else path
 
 
 def domain_of(request):

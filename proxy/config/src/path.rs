@@ -110,6 +110,40 @@ impl fmt::Display for PathPattern {
     }
 }
 
+/// A path in the form that requests are brought into before they are compared: unreserved
+/// characters plain, what else must be encoded with upper-case digits (RFC 3986 §6.2.2).
+pub(crate) fn canonical(path: &str) -> String {
+    let mut canonical = String::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        let decoded = match (byte, tail) {
+            (b'%', [high, low, after @ ..]) => {
+                let hex = |digit: &u8| char::from(*digit).to_digit(16);
+                let value = hex(high).zip(hex(low)).map(|(high, low)| high * 16 + low);
+                value.and_then(|value| u8::try_from(value).ok()).map(|value| (value, after))
+            }
+            _ => None,
+        };
+        match decoded {
+            Some((value, after)) => {
+                rest = after;
+                push_canonical(&mut canonical, value, b"-._~");
+            }
+            None => push_canonical(&mut canonical, byte, b"-._~/!$&'()*+,;=:@%"),
+        }
+    }
+    canonical
+}
+
+fn push_canonical(text: &mut String, byte: u8, plain: &[u8]) {
+    if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+        text.push(char::from(byte));
+    } else {
+        text.push_str(&format!("%{byte:02X}"));
+    }
+}
+
 fn parse_segment(part: &str) -> Result<Segment, PathProblem> {
     if let Some(inner) = part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
         let (name, greedy) = match inner.strip_suffix('+') {

@@ -122,6 +122,11 @@ impl<'a> View<'a> {
         self.parts.body
     }
 
+    /// The stage that the route is served at, where its API has any.
+    pub fn stage(&self) -> Option<&'a Stage> {
+        self.parts.route?.stage()
+    }
+
     /// The caller, once known.
     pub fn identity(&self) -> Option<&'a Identity> {
         self.parts.identity
@@ -133,8 +138,8 @@ impl<'a> View<'a> {
         match name.split_once(':')? {
             ("path", parameter) => self.path_parameter(parameter).map(Value::Text),
             ("route", "id") => self.parts.route.map(|route| text(route.key())),
-            ("route", "stage") => self.parts.route?.stage().map(|stage| text(&stage.name)),
-            ("stage", name) => self.parts.route?.stage()?.values.get(name).map(|value| text(value)),
+            ("route", "stage") => self.stage().map(|stage| text(&stage.name)),
+            ("stage", name) => self.stage()?.values.get(name).map(|value| text(value)),
             ("route", "api") | ("api", "name") => self.parts.route.map(|route| text(route.api())),
             ("request", "id") => Some(text(&self.parts.arrival.id)),
             ("request", "method") => Some(text(self.method())),
@@ -163,8 +168,7 @@ impl<'a> View<'a> {
             "path" => self.parts.route.map(|route| route.parameter_names()).unwrap_or_default(),
             "route" => vec!["id".into(), "api".into(), "stage".into()],
             "stage" => {
-                let stage = self.parts.route.and_then(|route| route.stage());
-                stage.map(|stage| stage.values.keys().cloned().collect()).unwrap_or_default()
+                self.stage().map(|stage| stage.values.keys().cloned().collect()).unwrap_or_default()
             }
             "api" => vec!["name".into()],
             "request" => ["id", "arn", "method", "path", "host"].map(str::to_owned).to_vec(),
@@ -181,9 +185,16 @@ impl<'a> View<'a> {
     /// The name that policies know the request by.
     pub(crate) fn arn(&self) -> Option<String> {
         let route = self.parts.route?;
-        let path = self.parts.path.strip_prefix(route.base_path()).unwrap_or(self.parts.path);
+        // The path that the route was found by: a transform is shown one that is rewritten.
+        let received = match route {
+            RouteFacts::Served(_, path) => path.as_str(),
+            RouteFacts::Stated { .. } => self.parts.path,
+        };
+        let below = received.strip_prefix(route.base_path());
+        let below = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        let path = below.unwrap_or(received);
         let (api, method) = (route.arn(), self.parts.method);
-        let stage = route.stage().map_or("$default", |stage| stage.name.as_str());
+        let stage = self.stage().map_or("$default", |stage| stage.name.as_str());
         Some(format!("{api}/{stage}/{method}/{}", path.trim_start_matches('/')))
     }
 

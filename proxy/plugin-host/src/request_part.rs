@@ -34,17 +34,21 @@ pub(crate) fn each_value(part: &RequestPart, view: &View<'_>, mut take: impl FnM
     }
 }
 
-/// Whether each request has a value of this part.
+/// Namespaces of attributes that say nothing of who a client claims to be: having one is no
+/// credential.
+const OF_NOBODY: [&str; 7] = ["api", "body", "client", "path", "request", "route", "stage"];
+
+/// Whether each request has a value of this part, or may have one without a credential.
 pub(crate) fn is_certain(part: &RequestPart) -> bool {
     match part {
+        RequestPart::Attribute(name) => {
+            name.split_once(':').is_some_and(|(namespace, _)| OF_NOBODY.contains(&namespace))
+        }
         RequestPart::Path
         | RequestPart::Method
         | RequestPart::Host
         | RequestPart::ClientAddress => true,
-        RequestPart::Header(_)
-        | RequestPart::Query(_)
-        | RequestPart::Cookie(_)
-        | RequestPart::Attribute(_) => false,
+        RequestPart::Header(_) | RequestPart::Query(_) | RequestPart::Cookie(_) => false,
     }
 }
 

@@ -75,7 +75,7 @@ table! {
         compression: Option<Compression>,
         /// The ways to it, by name: the API is served at each of them, and only there. At its
         /// hosts and base path alone where there are none.
-        stages: Named<Stage>,
+        stages: Option<Named<Stage>>,
         /// Its routes, by `METHOD /path`, `ANY /path` or `$default`. A path may hold
         /// `{name}` for one segment and end in `{name+}` for the rest.
         routes: Named<Route>,

@@ -48,7 +48,7 @@ table! {
         /// `"header:NAME"`, `"query:NAME"`, `"cookie:NAME"`, `"attribute:NAME"`, `"path"`,
         /// `"method"`, `"host"` or `"client-address"`, and one that the plugin reads. What
         /// else it reads does not count: requests that differ in it share an answer. A
-        /// request that has none of the headers, parameters, cookies and attributes named
+        /// request that has none of the headers, parameters, cookies and `tls:` attributes named
         /// is asked about each time.
         by: Option<Written<Vec<Text>>>,
         /// How long refusals (401 and 403) may be kept; not at all where absent.

@@ -41,6 +41,12 @@ impl Api {
     pub fn is_apart(&self) -> bool {
         self.stage.as_ref().is_some_and(|stage| !stage.base_path.is_empty())
     }
+
+    /// Whether requests of one host may be meant for this or for the other.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        let is_any = self.hosts.is_empty() && other.hosts.is_empty();
+        is_any || self.hosts.iter().any(|host| other.hosts.contains(host))
+    }
 }
 
 /// How refusals and failures of an API are worded.

@@ -18,7 +18,7 @@ use crate::gateway::{
     Access, Api, Compression, Cors, Errors, HostPattern, IdentityHeader, RequestMapping,
     ResponseMapping, Role, Scopes, Stage, Upstream, Use,
 };
-use crate::path::{PathPattern, Segment};
+use crate::path::{PathPattern, Segment, canonical};
 use crate::read::Either;
 
 /// A key of a route that may be inherited.
@@ -90,7 +90,7 @@ pub(super) fn apis(
     for entry in &document.apis.entries {
         let Some(written) = &entry.value else { continue };
         let mut schemas = Schemas::new(&entry.name, &written.json);
-        let stages = Stages::of(written, upstreams, resolver);
+        let stages = Stages::of((&entry.name, written), upstreams, resolver);
         let mut known = Known { upstreams, plugins, schemas: &mut schemas, throttles };
         let known_stages = stages.stages();
         let inherited =
@@ -252,7 +252,14 @@ pub(super) fn base_path(written: Option<&Text>, resolver: &mut Resolver<'_>) -> 
         resolver.problem(&text.place, problem);
         return String::new();
     }
-    text.value.trim_end_matches('/').to_owned()
+    let path = text.value.trim_end_matches('/');
+    // Base paths are compared as texts, with each other and with paths in canonical form.
+    let canonical = canonical(path);
+    if canonical != path {
+        let message = format!("`{}` is not how requests for it are compared", text.value);
+        resolver.problem_with_help(&text.place, message, &format!("write it as `{canonical}`"));
+    }
+    canonical
 }
 
 /// A host as an API answers to it.

@@ -33,21 +33,19 @@ pub(super) fn check(apis: &[Api], resolver: &mut Resolver<'_>) {
 /// Notes the API's routes that another API's stage takes the requests of: whatever its base
 /// path stands before is the stage's.
 fn check_stages(api: &Api, apis: &[Api], resolver: &mut Resolver<'_>) {
-    for other in apis.iter().filter(|other| other.is_apart() && other.base_path != api.base_path) {
-        let is_any = api.hosts.is_empty() && other.hosts.is_empty();
-        let is_inside = format!("{}/", api.base_path).starts_with(&format!("{}/", other.base_path));
-        let is_same_host = is_any || api.hosts.iter().any(|host| other.hosts.contains(host));
-        // Paths below the longest base path of all are that stage's.
-        if !is_same_host || is_inside && api.is_apart() {
+    let base = |api: &Api| format!("{}/", api.base_path);
+    for other in apis.iter().filter(|other| other.is_apart() && other.meets(api)) {
+        // Of stages within each other, the longer path's is asked; those of one path are one.
+        if api.is_apart() && base(api).starts_with(&base(other)) {
             continue;
         }
         for route in &api.routes {
             let path = match &route.matches {
                 RouteMatch::Path { pattern, .. } => format!("{pattern}/"),
-                RouteMatch::Default => format!("{}/", api.base_path),
+                RouteMatch::Default => base(api),
             };
-            if path.starts_with(&format!("{}/", other.base_path)) {
-                let message = format!("route `{}` is never reached", route.key);
+            if path.starts_with(&base(other)) {
+                let message = format!("route `{}` is never reached{}", route.key, on(api, other));
                 let stage = other.stage.as_ref().map_or("", |stage| stage.name.as_str());
                 let help = format!(
                     "what is below `{}` is stage `{stage}` of api `{}`",
@@ -57,6 +55,20 @@ fn check_stages(api: &Api, apis: &[Api], resolver: &mut Resolver<'_>) {
             }
         }
     }
+}
+
+/// The hosts that two APIs share, where one of them has others too.
+fn on(api: &Api, other: &Api) -> String {
+    let shared: Vec<&HostPattern> =
+        api.hosts.iter().filter(|host| other.hosts.contains(host)).collect();
+    if shared.len() == api.hosts.len() {
+        return String::new();
+    }
+    let shown = shared.into_iter().map(|host| match host {
+        HostPattern::Exact(name) => format!("`{name}`"),
+        HostPattern::Wildcard(suffix) => format!("`*.{suffix}`"),
+    });
+    format!(" on {}", shown.collect::<Vec<_>>().join(", "))
 }
 
 fn check_route(

@@ -36,17 +36,25 @@ struct Instead<'d> {
 }
 
 /// The stages of an API.
-pub(super) struct Stages<'d>(Vec<Served<'d>>);
+pub(super) struct Stages<'d> {
+    api: &'d document::Api,
+    stages: Vec<Served<'d>>,
+}
 
 impl<'d> Stages<'d> {
     /// Those written for an API.
     pub(super) fn of(
-        written: &'d document::Api,
+        (name, api): (&str, &'d document::Api),
         upstreams: &Names<Arc<Upstream>>,
         resolver: &mut Resolver<'_>,
     ) -> Self {
         let mut stages = Vec::new();
-        for entry in &written.stages.entries {
+        if api.stages.as_ref().is_some_and(|stages| stages.entries.is_empty()) {
+            let message = format!("api `{name}` has no stage to be served at");
+            let help = "define one as `[apis.NAME.stages.STAGE]`, or leave `stages` out";
+            resolver.problem_with_help(&api.place, message, help);
+        }
+        for entry in api.stages.iter().flat_map(|stages| &stages.entries) {
             check_name(entry, resolver);
             let Some(written) = &entry.value else { continue };
             let hosts = api::hosts(written.hosts.as_ref(), &entry.place, resolver);
@@ -65,12 +73,12 @@ impl<'d> Stages<'d> {
             let stage = Arc::new(Stage { name: entry.name.clone(), base_path, values });
             stages.push(Served { entry, written, stage, hosts, upstreams });
         }
-        Self(stages)
+        Self { api, stages }
     }
 
     /// What values of stages may be taken from.
     pub(super) fn stages(&self) -> Vec<Arc<Stage>> {
-        self.0.iter().map(|served| Arc::clone(&served.stage)).collect()
+        self.stages.iter().map(|served| Arc::clone(&served.stage)).collect()
     }
 
     /// The API at each stage; itself where it has none.
@@ -83,12 +91,12 @@ impl<'d> Stages<'d> {
         throttles: &mut Throttles,
         resolver: &mut Resolver<'_>,
     ) -> Vec<Api> {
-        if self.0.is_empty() {
+        if self.stages.is_empty() {
             return vec![api];
         }
         throttles.forget_routes(before);
         let mut apis: Vec<Api> = Vec::new();
-        for served in &self.0 {
+        for served in &self.stages {
             let limits =
                 throttles.of_stage((served.entry, served.written), (ladder, before), resolver);
             let mut routes = Vec::new();
@@ -99,7 +107,7 @@ impl<'d> Stages<'d> {
                 served.move_route(&mut route);
                 routes.push(route);
             }
-            served.check(&api, resolver);
+            served.check((self.api, &api), resolver);
             let at_stage = served.api(&api, routes);
             check_reached(served, (&apis, &at_stage), resolver);
             apis.push(at_stage);
@@ -140,14 +148,28 @@ impl Served<'_> {
     }
 
     /// Notes what the stage says of routes and upstreams that its API does not have.
-    fn check(&self, api: &Api, resolver: &mut Resolver<'_>) {
+    fn check(&self, (written, api): (&document::Api, &Api), resolver: &mut Resolver<'_>) {
+        // A route that has a problem of its own is known all the same.
+        let keys = written.routes.entries.iter().map(|entry| entry.name.as_str());
+        let mut keys: Vec<&str> = keys.collect();
+        let resolved = api.routes.iter().map(|route| route.key.as_str());
+        let is_whole = keys.iter().all(|key| resolved.clone().any(|resolved| resolved == *key));
+        keys.extend(resolved.filter(|key| !keys.contains(key)).collect::<Vec<_>>());
         for entry in &self.written.routes.entries {
-            if api.routes.iter().all(|route| route.key != entry.name) {
-                let known: Vec<&str> = api.routes.iter().map(|route| route.key.as_str()).collect();
+            if entry.value.as_ref().is_some_and(|route| {
+                route.whole && route.throttle.is_none() && route.concurrency.is_none()
+            }) {
+                let help = "set a `throttle` or a `concurrency`";
+                resolver.problem_with_help(&entry.place, "nothing is different here", help);
+            }
+            if !keys.contains(&entry.name.as_str()) {
                 let message = format!("api `{}` has no route `{}`", api.name, entry.name);
-                let help = suggest::name(&entry.name, &known);
+                let help = suggest::name(&entry.name, &keys);
                 resolver.problem_with_help(&entry.place, message, &help);
             }
+        }
+        if !is_whole {
+            return;
         }
         let mut known: Vec<&str> = Vec::new();
         for route in &api.routes {
@@ -166,11 +188,7 @@ impl Served<'_> {
 
 /// Notes a stage all of whose requests come to an earlier one.
 fn check_reached(served: &Served<'_>, (others, own): (&[Api], &Api), resolver: &mut Resolver<'_>) {
-    let meets = |other: &&Api| {
-        let is_any = own.hosts.is_empty() && other.hosts.is_empty();
-        let is_same_host = || own.hosts.iter().any(|host| other.hosts.contains(host));
-        other.base_path == own.base_path && (is_any || is_same_host())
-    };
+    let meets = |other: &&Api| other.base_path == own.base_path && other.meets(own);
     let other = others.iter().find(meets).and_then(|other| other.stage.as_ref());
     if let Some(other) = other {
         let message =
@@ -228,7 +246,7 @@ pub(super) fn check_value(
     if stages.is_empty() {
         no_stage(place, resolver);
     }
-    if let Some(stage) = stages.iter().find(|stage| !stage.values.contains_key(name)) {
+    for stage in stages.iter().filter(|stage| !stage.values.contains_key(name)) {
         let known: Vec<&str> = stage.values.keys().map(String::as_str).collect();
         let message = format!("stage `{}` has no value `{name}`", stage.name);
         resolver.problem_with_help(place, message, &suggest::name(name, &known));

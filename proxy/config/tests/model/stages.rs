@@ -68,14 +68,14 @@ fn a_stage_has_limits_of_its_own_of_each_route() {
             .collect()
     };
 
-    let route = |stage: &str| format!("apis.staged.stages.{stage}.routes.\"GET /{{id}}\"");
+    let route = |stage: &str| format!("apis.staged.stages.\"{stage}\".routes.\"GET /{{id}}\"");
     let api = "apis.staged api 90/s 90 all".to_owned();
     assert_eq!(
         ladder(0),
         [
             format!("{} route 10/s 10 all", route("$default")),
             format!("{} route-in-flight 3 all", route("$default")),
-            "apis.staged.stages.$default stage 50/s 50 all".to_owned(),
+            "apis.staged.stages.\"$default\" stage 50/s 50 all".to_owned(),
             api.clone(),
         ]
     );
@@ -84,7 +84,7 @@ fn a_stage_has_limits_of_its_own_of_each_route() {
         [
             format!("{} route-attribute 2/s 2 path:id", route("dev")),
             format!("{} route-in-flight 3 all", route("dev")),
-            "apis.staged.stages.dev stage-in-flight 5 all".to_owned(),
+            "apis.staged.stages.\"dev\" stage-in-flight 5 all".to_owned(),
             api.clone(),
         ]
     );

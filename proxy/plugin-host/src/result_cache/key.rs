@@ -64,8 +64,9 @@ pub(super) fn of_all(view: &View<'_>, asking: Asking<'_>) -> Key {
     hash.0.finalize().into()
 }
 
-/// Digests these parts and no more; nothing where a request has none of those that a
-/// request may lack.
+/// Digests these parts and the stage, and no more; nothing where a request has none of those
+/// that a request may lack. An answer is for one stage, whatever parts are named: as on AWS,
+/// and since another stage's values may be what it was made by.
 pub(super) fn of_parts(parts: &[RequestPart], view: &View<'_>, asking: Asking<'_>) -> Option<Key> {
     let mut hash = Parts::begin(asking);
     let mut is_told_apart = parts.iter().all(is_certain);
@@ -75,6 +76,11 @@ pub(super) fn of_parts(parts: &[RequestPart], view: &View<'_>, asking: Asking<'_
             hash.another(value);
         });
         hash.end();
+    }
+    hash.optional(view.stage().map(|stage| stage.name.as_str()));
+    for (name, value) in view.stage().iter().flat_map(|stage| &stage.values) {
+        hash.another(name.as_bytes());
+        hash.part(value.as_bytes());
     }
     is_told_apart.then(|| hash.0.finalize().into())
 }
@@ -147,7 +153,8 @@ impl Parts {
 mod tests {
     use http::header::{AUTHORIZATION, COOKIE};
     use http::{HeaderMap, HeaderName, HeaderValue};
-    use portcullis_pipeline::{Arrival, Scheme, ViewParts};
+    use portcullis_config::Stage;
+    use portcullis_pipeline::{Arrival, RouteFacts, Scheme, ViewParts};
 
     use super::*;
 
@@ -160,6 +167,7 @@ mod tests {
         argument: Option<&'a str>,
         generation: Generation,
         time_ms: u64,
+        stage: Option<(&'a str, &'a str)>,
     }
 
     const PLAIN: Shown<'_> = Shown {
@@ -169,6 +177,7 @@ mod tests {
         argument: None,
         generation: Generation { keys: 7, credentials: 7 },
         time_ms: 0,
+        stage: None,
     };
 
     impl Shown<'_> {
@@ -186,6 +195,13 @@ mod tests {
                 time_ms: self.time_ms,
                 tls: None,
             };
+            let stage = self.stage.map(|(name, value)| Stage {
+                name: name.to_owned(),
+                base_path: String::new(),
+                values: [("colour".to_owned(), value.to_owned())].into(),
+            });
+            let route =
+                RouteFacts::Stated { key: "r", api: "a", parameters: &[], stage: stage.as_ref() };
             let parts = ViewParts {
                 arrival: &arrival,
                 method: "GET",
@@ -195,7 +211,7 @@ mod tests {
                 query: self.query,
                 headers: &headers,
                 body: None,
-                route: None,
+                route: Some(route),
                 identity: None,
             };
             let (argument, generation) = (self.argument, self.generation);
@@ -251,11 +267,16 @@ mod tests {
             Shown { headers: &[("authorization", "alice"), ("authorization", "")], ..PLAIN },
             Shown { headers: &[("cookie", "s=alice")], ..PLAIN },
             Shown { argument: Some("a"), ..alice },
+            Shown { stage: Some(("dev", "red")), ..alice },
             Shown { generation: Generation { keys: 8, credentials: 7 }, ..alice },
             Shown { generation: Generation { keys: 7, credentials: 8 }, ..alice },
         ] {
             assert_ne!(one, other.by(&by));
         }
+        let at = |stage| Shown { stage: Some(stage), ..alice }.by(&by);
+        assert_eq!(at(("dev", "red")), at(("dev", "red")));
+        assert_ne!(at(("dev", "red")), at(("live", "red")), "an answer is for one stage");
+        assert_ne!(at(("dev", "red")), at(("dev", "blue")), "and for the values it has");
     }
 
     #[test]
@@ -264,6 +285,12 @@ mod tests {
         let places = [RequestPart::Path, RequestPart::ClientAddress];
 
         assert_eq!(PLAIN.by(&credentials), None);
+        for name in ["route:id", "stage:colour", "client:address", "request:path", "path:id"] {
+            let by = [RequestPart::Header(AUTHORIZATION), RequestPart::Attribute(name.to_owned())];
+            let shown = Shown { stage: Some(("dev", "red")), ..PLAIN };
+            assert_eq!(shown.by(&by), None, "`{name}` is no credential");
+            assert!(shown.by(&by[1..]).is_some(), "{name}");
+        }
         assert_eq!(Shown { headers: &[("authorization", "")], ..PLAIN }.by(&credentials), None);
         assert!(PLAIN.by(&places).is_some());
         assert_eq!(

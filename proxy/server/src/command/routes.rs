@@ -28,28 +28,32 @@ pub(crate) fn run(file: &Path, output: Output) -> ExitCode {
 }
 
 fn print_table(shown: &[ShownRoute]) {
-    let rows: Vec<[String; 5]> = shown.iter().map(row).collect();
+    let rows: Vec<[String; 6]> = shown.iter().map(row).collect();
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
     };
     let (api, route, access) =
         (width(0).unwrap_or(0), width(1).unwrap_or(0), width(2).unwrap_or(0));
     let target = width(3).unwrap_or(0);
-    for [api_cell, route_cell, access_cell, target_cell, operation] in &rows {
+    for [api_cell, route_cell, access_cell, target_cell, operation, hosts] in &rows {
         let line = format!(
-            "{api_cell:api$}  {route_cell:route$}  {access_cell:access$}  {target_cell:target$}  {operation}"
+            "{api_cell:api$}  {route_cell:route$}  {access_cell:access$}  {target_cell:target$}  {operation}{hosts}"
         );
         println!("{}", line.trim_end());
     }
 }
 
-fn row(shown: &ShownRoute) -> [String; 5] {
+fn row(shown: &ShownRoute) -> [String; 6] {
     let method = shown.route.split(' ').next().unwrap_or_default();
     let route = match &shown.path {
         Some(path) => format!("{method} {path}"),
         None => shown.route.clone(),
     };
     let access = shown.authorizer.clone().unwrap_or_else(|| "open".into());
-    let operation = shown.operation.clone().unwrap_or_default();
-    [shown.api_and_stage(), route, access, shown.answered_by.clone(), operation]
+    let operation = shown.operation.as_ref().map(|name| format!("{name}  ")).unwrap_or_default();
+    let hosts = match shown.hosts.as_slice() {
+        [] => String::new(),
+        hosts => format!("on {}", hosts.join(", ")),
+    };
+    [shown.api_and_stage(), route, access, shown.answered_by.clone(), operation, hosts]
 }

@@ -43,7 +43,8 @@ impl Throttles {
         (api, before): (&Ladder, BeforeRoutes),
         resolver: &mut Resolver<'_>,
     ) -> StageLimits<'d> {
-        let scope = format!("{}.stages.{}", api.scope, entry.name);
+        // Quoted, since names of APIs may hold dots.
+        let scope = format!("{}.stages.\"{}\"", api.scope, entry.name);
         let level = Level {
             scope: scope.clone(),
             word: "stage",
