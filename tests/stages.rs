@@ -287,7 +287,7 @@ fn a_kept_grant_is_for_the_stage_that_it_was_made_at() {
         .iter()
         .map(|line| format!("{} {}", text(line, "path"), text(line, "authorizer_cache")))
         .collect();
-    assert_eq!(cache, ["/dev/a called", "/dev/a hit", "/live/a called", "/live/a hit"]);
+    assert_eq!(cache, ["/dev/a cached", "/dev/a called", "/live/a cached", "/live/a called"]);
 }
 
 #[test]

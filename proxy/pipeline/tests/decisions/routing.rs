@@ -1,8 +1,10 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use http::Method;
 use portcullis_config::{Access, Api, Authorization, Integration, PathRewrite, Route, Stage};
 use portcullis_pipeline::{CanonicalPath, NotFound, Pipeline, RouteTable, Value};
+use proptest::prelude::*;
 
 use crate::counted::Counted;
 use crate::scripted::{Scripted, grant_to, granted};
@@ -246,5 +248,27 @@ async fn a_stage_is_in_the_names_that_policies_and_plugins_know_a_request_by() {
         });
         let pipeline = Pipeline::new(vec![at(stage, base)], plugins, Counted::default());
         admit(&pipeline, Sent::new("GET", &format!("{base}/v1/a"))).await.forward();
+    }
+}
+
+proptest! {
+    /// A base path is compared as a text with paths of requests: in one form, and no other.
+    #[test]
+    fn base_paths_have_the_form_of_requests(path in "(/([a~!;\\[]|%[57bBcC][0-9a-fA-F]){1,4}){1,3}") {
+        let Ok(canonical) = CanonicalPath::parse(&path) else { return Ok(()) };
+        let text = format!(
+            "listeners.a.address = '127.0.0.1:0'\napis.a.authorizer = 'none'\n\
+             apis.a.base_path = '{path}'\napis.a.routes.\"GET /\".respond = {{}}"
+        );
+        match portcullis_config::parse(&text, "p.toml", Path::new("")) {
+            Ok(gateway) => {
+                prop_assert_eq!(&gateway.apis[0].base_path, &path);
+                prop_assert_eq!(canonical.as_str(), path);
+            }
+            Err(problems) => {
+                let help = format!("write it as `{canonical}`");
+                prop_assert!(problems.to_string().contains(&help), "{}", problems);
+            }
+        }
     }
 }
