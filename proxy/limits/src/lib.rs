@@ -17,24 +17,29 @@
 //! | `table` | what is held of each key, within bounds |
 //! | `period`, `meter` | days, weeks and months; requests counted by them |
 //! | `limiter` | all limits of a configuration; charging them together |
-//! | `share` | limits of several gateways: what is counted in common, and what is taken ahead |
+//! | `receipt` | what was taken, so that it can be given back |
+//! | `share`, `common_window` | limits of several gateways: what is counted in common, and what is taken ahead |
 
 mod bucket;
+mod common_window;
 mod limiter;
 mod meter;
 mod period;
 mod policy;
 mod rate;
+mod receipt;
 mod share;
 mod table;
 mod window;
 
 pub use bucket::{BucketProblem, TokenBucket};
-pub use limiter::{Charge, Exceeded, LimitReading, Limiter, Permit, Receipt, Short, Taken};
+pub use common_window::{CommonWindow, PolicySharing, WindowSharing};
+pub use limiter::{Charge, Exceeded, LimitReading, Limiter, Short, Taken};
 pub use meter::{Counted, Meter, PerPeriod, Quota, QuotaStanding};
 pub use period::{Day, DayProblem, Period};
 pub use policy::{Keyed, Policy, Spec, Standing};
 pub use rate::{Rate, RateProblem};
+pub use receipt::{InCommon, Permit, Receipt, TakenOf};
 pub use share::{
     Ask, CommonBucket, Grant, Lease, LeaseTerms, Leased, QuotaSharing, Sharing, SharingProblem,
 };

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::Now;
 use crate::policy::{Keyed, Spec, Standing, Word};
+use crate::receipt::{Permit, Receipt};
 use crate::table::{Seat, Table};
 
 /// The limits of a configuration and what has been taken of them.
@@ -17,7 +18,7 @@ pub struct Limiter {
 }
 
 /// One limit and what has been taken of it.
-struct Held {
+pub(crate) struct Held {
     spec: Spec,
     /// Keys that the table is made for.
     keys: usize,
@@ -52,7 +53,8 @@ pub struct Taken {
     pub permits: Vec<Permit>,
     /// What else was taken, and stays taken unless it is given back.
     pub receipts: Vec<Receipt>,
-    /// The indices of charges that were taken in common, of leases; none by a [`Limiter`].
+    /// The indices of charges that were taken in common and come back by themselves; none by a
+    /// [`Limiter`].
     pub leased: Vec<usize>,
 }
 
@@ -72,26 +74,6 @@ pub struct Short {
     pub charge: usize,
     /// Until it would have, in nanoseconds; `None` where time alone does not help.
     pub wait_ns: Option<u64>,
-}
-
-/// A place in flight, free again when this is dropped.
-#[derive(Debug)]
-pub struct Permit {
-    held: Arc<Held>,
-    receipt: Receipt,
-}
-
-/// What was taken of a limit, so that it can be given back. Does not hold the limit: counting
-/// who does would be one word that all threads write.
-#[derive(Debug, Clone, Copy)]
-pub struct Receipt {
-    /// The index of the charge.
-    charge: usize,
-    /// The limit, by its place among the specs.
-    limit: usize,
-    seat: Seat,
-    after: Word,
-    cost: u64,
 }
 
 /// What is held of a limit.
@@ -134,7 +116,7 @@ impl Limiter {
             match held.take((index, charge), now) {
                 Ok((receipt, standing)) => {
                     if held.spec.policy.is_in_flight() {
-                        permits.push(Permit { held: Arc::clone(held), receipt });
+                        permits.push(Permit::new(Arc::clone(held), receipt));
                     } else {
                         receipts.push(receipt);
                     }
@@ -151,7 +133,7 @@ impl Limiter {
         Ok(Taken { standings, permits, receipts, leased: Vec::new() })
     }
 
-    /// Puts back what was taken, as far as it has not come back by itself.
+    /// Puts back what was taken here, as far as it has not come back by itself.
     ///
     /// Of a window, what is given back was never taken. Of a bucket this is so where it happens
     /// at once; later, tokens have come back for whoever took first. A bucket keeps one number,
@@ -160,7 +142,7 @@ impl Limiter {
     /// given back of charges from before.
     pub fn give_back<'r>(&self, receipts: impl IntoIterator<Item = &'r Receipt>, now: Now) {
         for receipt in receipts {
-            if let Some(held) = self.limits.get(receipt.limit) {
+            if let Some(held) = self.limits.get(receipt.limit()) {
                 held.give_back(*receipt, now);
             }
         }
@@ -272,13 +254,14 @@ impl Held {
             }
         };
         let after = taken.map_err(|empty| empty.wait_ns)?;
-        let receipt = Receipt { charge: index, limit: charge.limit, seat, after, cost };
+        let receipt = Receipt::here((index, charge), (seat, after));
         Ok((receipt, policy.standing(after, now)))
     }
 
-    fn give_back(&self, receipt: Receipt, now: Now) {
+    pub(crate) fn give_back(&self, receipt: Receipt, now: Now) {
+        let Some((seat, after)) = receipt.taken_here() else { return };
         let policy = &self.spec.policy;
-        let step = |word: Word| policy.give_back(word, (receipt.after, receipt.cost), now);
+        let step = |word: Word| policy.give_back(word, (after, receipt.cost()), now);
         match &self.words {
             Words::One(word) => {
                 // Always `Some`, so it always succeeds.
@@ -292,29 +275,10 @@ impl Held {
             }
             Words::Each(table) => {
                 if let Some(table) = table.get() {
-                    table.with_seat(receipt.seat, |word| *word = step(*word));
+                    table.with_seat(seat, |word| *word = step(*word));
                 }
             }
         }
-    }
-}
-
-impl Receipt {
-    /// The index of the charge that it is for.
-    pub fn charge(&self) -> usize {
-        self.charge
-    }
-
-    /// The same for a charge that has this index elsewhere.
-    pub fn renumbered(self, charge: usize) -> Self {
-        Self { charge, ..self }
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        // A place in flight is given back whole, whenever it is.
-        self.held.give_back(self.receipt, Now { ns: 0, unix_ms: 0 });
     }
 }
 

@@ -2,7 +2,7 @@
 //! a gateway takes out of it ahead.
 
 use crate::bucket::TokenBucket;
-use crate::{BucketProblem, Now, Quota, Rate, RateProblem};
+use crate::{BucketProblem, Now, Quota, Rate, RateProblem, WindowProblem};
 
 /// The largest number that the place in common counts to without rounding: its numbers are
 /// doubles.
@@ -68,6 +68,12 @@ pub enum SharingProblem {
     /// There is no share of it.
     #[error("a gateway's share of it: {0}")]
     Bucket(#[from] BucketProblem),
+    /// There is no share of it.
+    #[error("a gateway's share of it: {0}")]
+    Window(#[from] WindowProblem),
+    /// What is under way is not known in common.
+    #[error("each gateway counts for itself what is in flight: have another limiter for it")]
+    InFlight,
 }
 
 impl Sharing {
@@ -228,9 +234,12 @@ impl Lease {
         }
     }
 
-    /// Puts back what was taken a moment ago, and is not used after all.
+    /// Puts back what was taken, and is not used after all: to be used by another request as
+    /// far as it is of this lease, else as though it had expired.
     pub fn give_back(&mut self, cost: u64) {
-        self.newer.left = self.newer.left.saturating_add(cost).min(self.newer.granted);
+        let here = cost.min(self.newer.granted.saturating_sub(self.newer.left));
+        self.newer.left += here;
+        self.expired = self.expired.saturating_add(cost - here);
     }
 
     /// Notes that a request waits for so much.
@@ -304,6 +313,12 @@ impl Lease {
     /// Lets go of all tokens: they count no more.
     pub fn drop_all(&mut self) {
         (self.older.left, self.newer.left, self.expired) = (0, 0, 0);
+    }
+
+    /// Forgets what was taken and heard: it is of a period that is over.
+    pub fn begin_anew(&mut self) {
+        self.drop_all();
+        (self.refused, self.common) = (None, None);
     }
 
     /// Whether it has tokens, to use or to give back.

@@ -85,6 +85,19 @@ impl Cycle {
         }
     }
 
+    /// Until the stretch of a moment ends, in nanoseconds.
+    pub fn ends_in_ns(self, unix_ms: u64) -> u64 {
+        self.at(unix_ms).ends_ms.saturating_sub(unix_ms).saturating_mul(MS_NS)
+    }
+
+    /// When stretches begin, around a moment: the last one, that of the moment, the next one,
+    /// and the one after it, in milliseconds since 1970.
+    pub fn begins_around(self, unix_ms: u64) -> [u64; 4] {
+        let now = self.at(unix_ms);
+        let before = self.at(now.begins_ms.saturating_sub(1));
+        [before.begins_ms, now.begins_ms, now.ends_ms, self.at(now.ends_ms).ends_ms]
+    }
+
     /// How long a stretch is at most, in milliseconds.
     pub fn longest_ms(self) -> u64 {
         match self {

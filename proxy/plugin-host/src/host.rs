@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use portcullis_config::{Limit, OnFault, PluginUseId, Role};
-use portcullis_limits::{Keyed, Sharing, Spec};
+use portcullis_limits::{Keyed, PolicySharing, Spec};
 use portcullis_pipeline::{
     AuthorizerAnswer, Call, LimiterCharge, LimiterLimit, PluginFault, Plugins, Reads,
     RequestOutcome, ResponseCall, ResponseOutcome, Unidentified, Violation,
@@ -38,7 +38,7 @@ pub struct PluginHost {
 impl PluginHost {
     /// Of these uses; limits of limiters are numbered from this on.
     pub(crate) fn of(
-        loaded: Vec<(Arc<LoadedUse>, Vec<Option<Sharing>>)>,
+        loaded: Vec<(Arc<LoadedUse>, Vec<Option<PolicySharing>>)>,
         first_limit: usize,
     ) -> Self {
         let mut numbers = first_limit..;
@@ -115,7 +115,7 @@ impl PluginHost {
 
 fn limiter_limit(
     limiter: &str,
-    (planned, sharing): (&PlannedLimit, Option<Sharing>),
+    (planned, sharing): (&PlannedLimit, Option<PolicySharing>),
     index: usize,
 ) -> LimiterLimit {
     let spec = Spec {

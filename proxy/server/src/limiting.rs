@@ -1,34 +1,35 @@
 //! Counts what passes, by the clocks of this process; or in common with other gateways.
 
 mod common;
+mod in_common;
 mod leases;
 mod link;
+mod outcome;
 mod quota;
 mod returns;
 mod scripts;
+mod shared;
 mod subscribed;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use portcullis_config::{Gateway, Limit, Plan, SharedLimits, WhenAway};
+use portcullis_config::{Gateway, Limit, Plan, SharedLimits};
 use portcullis_limits::{
-    Charge, Exceeded, LimitReading, Limiter, Now, Policy, Receipt, Sharing, Short, Spec, Standing,
-    Taken,
+    Charge, Exceeded, LimitReading, Limiter, Now, Receipt, Spec, Standing, Taken,
 };
 use portcullis_pipeline::{Limits, NoPlan, Uncounted, Untaken};
 use portcullis_plugin_host::PluginHost;
 use portcullis_state::{CredentialStore, Unsubscribed, now_ms};
 use redis::RedisError;
-use ring::digest::{Context, SHA256};
 use tokio::runtime::Handle;
 
+use common::Common;
 pub(crate) use common::CommonReading;
-use common::{Answer, Common};
-use leases::{Counting, Want};
 pub(crate) use quota::CommonUsage;
 pub use quota::CommonUsageProblem;
 pub use scripts::Forgiven;
+use shared::Shared;
 use subscribed::Subscribed;
 
 /// The limits of a configuration.
@@ -45,32 +46,9 @@ pub(crate) struct GatewayLimits {
     credentials: Option<Arc<CredentialStore>>,
 }
 
-/// How a limit is shared.
-struct Shared {
-    sharing: Sharing,
-    /// A digest that has seen the limit; a key makes it a name.
-    digest: Context,
-    /// Until there is a token more, in nanoseconds.
-    token_ns: u64,
-    burst: u64,
-}
-
 #[derive(Clone, Copy)]
 struct Clock {
     began: Instant,
-}
-
-/// What became of each charge, in order; `None` where it is not known.
-struct Outcome(Vec<Option<Fate>>);
-
-#[derive(Debug, Clone, Copy)]
-enum Fate {
-    /// It is taken, or could be; how its limit stands.
-    Taken(Standing),
-    /// Its limit has too little, for so many nanoseconds.
-    Short(Option<u64>),
-    /// Nobody can say, and then it is not to pass.
-    Unavailable,
 }
 
 impl GatewayLimits {
@@ -134,127 +112,6 @@ impl GatewayLimits {
     fn sharing(&self, charge: &Charge<'_>) -> Option<&Shared> {
         self.shared.get(charge.limit)?.as_ref()
     }
-
-    /// Takes every charge or none, some of them in common.
-    async fn take_shared(
-        &self,
-        common: &Arc<Common>,
-        charges: &[Charge<'_>],
-    ) -> Result<Taken, Untaken> {
-        let mut outcome = Outcome(vec![None; charges.len()]);
-        let mut here = self.indices(charges, |shared| shared.is_none());
-        // Nothing is asked for a request that is refused anyway.
-        if let Err(exceeded) = self.limiter.check(&picked(charges, &here), self.clock.now()) {
-            outcome.note(&here, &exceeded);
-            return Err(self.refused(charges, outcome).into());
-        }
-        let mut leased = Vec::new();
-        let deadline = tokio::time::Instant::now() + common.timeout();
-        for at in self.indices(charges, |shared| shared.is_some()) {
-            let Some((charge, shared)) = self.shared_at(charges, at) else { continue };
-            let want = shared.want(charge);
-            let answer = common.take(&want, (|| self.clock.now(), deadline)).await;
-            match (answer, common.when_away()) {
-                (Answer::Taken(left), _) => {
-                    leased.push(at);
-                    outcome.set(at, Fate::Taken(shared.standing(left)));
-                }
-                (Answer::Short(wait_ns), _) => outcome.set(at, Fate::Short(Some(wait_ns))),
-                (Answer::Away, WhenAway::Local) => here.push(at),
-                (Answer::Away, WhenAway::Deny) => outcome.set(at, Fate::Unavailable),
-                (Answer::Away, WhenAway::Allow) => {
-                    outcome.set(at, Fate::Taken(shared.standing(shared.burst)));
-                }
-            }
-        }
-        let taken = if outcome.is_short() {
-            Err(self.refused(charges, outcome).into())
-        } else if outcome.is_unavailable() {
-            Err(Untaken::Unavailable)
-        } else {
-            self.take_here(charges, here, outcome).map_err(Untaken::Exceeded)
-        };
-        match taken {
-            Ok(taken) => Ok(Taken { leased, ..taken }),
-            Err(untaken) => {
-                self.give_leased_back(charges, &leased);
-                Err(untaken)
-            }
-        }
-    }
-
-    /// Puts back what was taken of leases for the charges at these places.
-    fn give_leased_back(&self, charges: &[Charge<'_>], leased: &[usize]) {
-        for at in leased {
-            if let (Some((charge, shared)), Some(common)) =
-                (self.shared_at(charges, *at), &self.common)
-            {
-                common.give_back(&shared.want(charge));
-            }
-        }
-    }
-
-    /// Takes what is counted here, when the rest is taken.
-    fn take_here(
-        &self,
-        charges: &[Charge<'_>],
-        mut here: Vec<usize>,
-        mut outcome: Outcome,
-    ) -> Result<Taken, Exceeded> {
-        here.sort_unstable();
-        match self.limiter.take(&picked(charges, &here), self.clock.now()) {
-            Ok(taken) => {
-                for (at, standing) in here.iter().zip(taken.standings) {
-                    outcome.set(*at, Fate::Taken(standing));
-                }
-                let receipts = taken.receipts.into_iter();
-                let receipts =
-                    receipts.filter_map(|it| Some(it.renumbered(*here.get(it.charge())?)));
-                let (receipts, permits) = (receipts.collect(), taken.permits);
-                let standings = outcome.standings();
-                Ok(Taken { standings, permits, receipts, ..Taken::default() })
-            }
-            Err(exceeded) => {
-                outcome.note(&here, &exceeded);
-                Err(self.refused(charges, outcome))
-            }
-        }
-    }
-
-    /// Why a request is refused, and how the limits stand that were not asked any more.
-    fn refused(&self, charges: &[Charge<'_>], mut outcome: Outcome) -> Exceeded {
-        for at in outcome.open() {
-            let standing = match (self.shared_at(charges, at), &self.common) {
-                (Some((charge, shared)), Some(common)) => {
-                    let left = common.remaining(&shared.want(charge));
-                    Some(shared.standing(left.unwrap_or(shared.burst)))
-                }
-                _ => self.limiter.standings(&picked(charges, &[at]), self.clock.now()).pop(),
-            };
-            if let Some(standing) = standing {
-                outcome.set(at, Fate::Taken(standing));
-            }
-        }
-        Exceeded { short: outcome.short(), standings: outcome.standings() }
-    }
-
-    fn shared_at<'c>(
-        &self,
-        charges: &'c [Charge<'c>],
-        at: usize,
-    ) -> Option<(&'c Charge<'c>, &Shared)> {
-        let charge = charges.get(at)?;
-        Some((charge, self.sharing(charge)?))
-    }
-
-    fn indices(
-        &self,
-        charges: &[Charge<'_>],
-        wanted: impl Fn(Option<&Shared>) -> bool,
-    ) -> Vec<usize> {
-        let found = charges.iter().enumerate().filter(|(_, charge)| wanted(self.sharing(charge)));
-        found.map(|(at, _)| at).collect()
-    }
 }
 
 impl Limits for GatewayLimits {
@@ -281,13 +138,15 @@ impl Limits for GatewayLimits {
     }
 
     async fn undo(&self, charges: &[Charge<'_>], taken: Taken) {
-        self.limiter.give_back(&taken.receipts, self.clock.now());
+        self.give_back(taken.receipts).await;
         self.give_leased_back(charges, &taken.leased);
     }
 
-    /// What was taken here; what was taken in common comes back by itself.
+    /// What was taken here, or of windows in common; what was taken of buckets in common comes
+    /// back by itself.
     async fn give_back(&self, receipts: Vec<Receipt>) {
         self.limiter.give_back(&receipts, self.clock.now());
+        self.give_windows_back(&receipts);
     }
 
     /// Of limits that are counted here; shared ones are only ever taken of.
@@ -315,41 +174,6 @@ impl Limits for GatewayLimits {
     }
 }
 
-impl Shared {
-    fn of(limit: &Limit) -> Option<Self> {
-        let sharing = limit.sharing?;
-        let bucket = match limit.spec.policy {
-            Policy::Bucket(bucket) => bucket,
-            Policy::Fixed(_) | Policy::Sliding(_) | Policy::InFlight(_) => return None,
-        };
-        let mut digest = Context::new(&SHA256);
-        let whose = limit.per.as_ref().map(|per| per.to_string()).unwrap_or_default();
-        let rate = bucket.rate();
-        let how_much = format!("{}/{} {}", rate.count(), rate.period_ns(), bucket.burst());
-        for part in [limit.spec.scope.as_str(), &limit.spec.name, &whose, &how_much] {
-            // With their lengths, so that no two lists of parts are one.
-            digest.update(&part.len().to_be_bytes());
-            digest.update(part.as_bytes());
-        }
-        let token_ns = rate.period_ns().div_ceil(rate.count());
-        Some(Self { sharing, digest, token_ns, burst: bucket.burst() })
-    }
-
-    fn want(&self, charge: &Charge<'_>) -> Want {
-        let mut digest = self.digest.clone();
-        digest.update(charge.key);
-        let Sharing { common, terms, .. } = self.sharing;
-        let counting = Counting::Bucket(common);
-        Want { id: scripts::shortened(digest), counting, terms, cost: charge.cost }
-    }
-
-    fn standing(&self, remaining: u64) -> Standing {
-        let remaining = remaining.min(self.burst);
-        let wait_ns = if remaining < self.burst { self.token_ns } else { 0 };
-        Standing { remaining, wait_ns: Some(wait_ns) }
-    }
-}
-
 impl Clock {
     fn now(self) -> Now {
         let ns = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -357,66 +181,11 @@ impl Clock {
     }
 }
 
-impl Outcome {
-    fn set(&mut self, at: usize, fate: Fate) {
-        if let Some(place) = self.0.get_mut(at) {
-            *place = Some(fate);
-        }
-    }
-
-    /// Takes in what was refused here, of the charges at these places.
-    fn note(&mut self, places: &[usize], exceeded: &Exceeded) {
-        for (at, standing) in places.iter().zip(&exceeded.standings) {
-            self.set(*at, Fate::Taken(*standing));
-        }
-        for short in &exceeded.short {
-            if let Some(at) = places.get(short.charge) {
-                self.set(*at, Fate::Short(short.wait_ns));
-            }
-        }
-    }
-
-    /// Those of which nothing is known yet.
-    fn open(&self) -> Vec<usize> {
-        let open = self.0.iter().enumerate().filter(|(_, fate)| fate.is_none());
-        open.map(|(at, _)| at).collect()
-    }
-
-    fn is_short(&self) -> bool {
-        self.0.iter().any(|fate| matches!(fate, Some(Fate::Short(_))))
-    }
-
-    fn is_unavailable(&self) -> bool {
-        self.0.iter().any(|fate| matches!(fate, Some(Fate::Unavailable)))
-    }
-
-    fn short(&self) -> Vec<Short> {
-        let short = self.0.iter().enumerate().filter_map(|(charge, fate)| match fate {
-            Some(Fate::Short(wait_ns)) => Some(Short { charge, wait_ns: *wait_ns }),
-            _ => None,
-        });
-        short.collect()
-    }
-
-    fn standings(&self) -> Vec<Standing> {
-        let standing = |fate: &Option<Fate>| match fate {
-            Some(Fate::Taken(standing)) => *standing,
-            Some(Fate::Short(wait_ns)) => Standing { remaining: 0, wait_ns: *wait_ns },
-            Some(Fate::Unavailable) | None => Standing { remaining: 0, wait_ns: None },
-        };
-        self.0.iter().map(standing).collect()
-    }
-}
-
 /// What this gateway counts by itself: all of a limit, or its share.
 fn own_spec(limit: &Limit) -> Spec {
     let mut spec = limit.spec.clone();
     if let Some(sharing) = limit.sharing {
-        spec.policy = Policy::Bucket(sharing.share);
+        spec.policy = sharing.share();
     }
     spec
-}
-
-fn picked<'a>(charges: &[Charge<'a>], places: &[usize]) -> Vec<Charge<'a>> {
-    places.iter().filter_map(|at| charges.get(*at).copied()).collect()
 }

@@ -30,7 +30,7 @@ table! {
         /// for authorizers, which deny always.
         on_fault: Option<Written<OnFault>>,
         /// Whether the limits of its plan are counted by all gateways of `shared_limits`
-        /// together; they must be token buckets. Limiters only.
+        /// together; none of them may be in flight. Limiters only.
         shared: Option<Written<bool>>,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use portcullis_limits::{Sharing, Spec};
+use portcullis_limits::{PolicySharing, Spec};
 
 use crate::secret::Secret;
 
@@ -59,7 +59,7 @@ pub struct Limit {
     /// Whose share; `None` where all requests have one.
     pub per: Option<LimitKey>,
     /// How it is shared by gateways; `None` where each counts for itself.
-    pub sharing: Option<Sharing>,
+    pub sharing: Option<PolicySharing>,
 }
 
 /// What tells those apart who each have their share.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use portcullis_limits::{Keyed, Policy, Quota, QuotaSharing, Sharing, Spec, TokenBucket};
+use portcullis_limits::{Keyed, Policy, PolicySharing, Quota, QuotaSharing, Spec, TokenBucket};
 
 use super::Resolver;
 use super::mapping::Around;
@@ -173,7 +173,7 @@ impl Throttles {
         shared: Option<&Written<bool>>,
         policy: Policy,
         resolver: &mut Resolver<'_>,
-    ) -> Option<Sharing> {
+    ) -> Option<PolicySharing> {
         shared_limits::sharing(shared, policy, self.common, resolver)
     }
 
@@ -233,7 +233,7 @@ impl Throttles {
         &mut self,
         scope: &str,
         (name, policy): (String, Policy),
-        (per, sharing): (Option<LimitKey>, Option<Sharing>),
+        (per, sharing): (Option<LimitKey>, Option<PolicySharing>),
     ) -> Arc<Limit> {
         let keyed = per.as_ref().map_or(Keyed::Shared, |per| Keyed::PerKey(per.to_string()));
         let spec = Spec { scope: scope.to_owned(), name, policy, keyed };

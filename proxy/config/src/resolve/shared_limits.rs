@@ -1,6 +1,6 @@
 //! `[shared_limits]`, and `shared` of limits.
 
-use portcullis_limits::{Policy, Quota, QuotaSharing, Sharing};
+use portcullis_limits::{Policy, PolicySharing, Quota, QuotaSharing};
 
 use super::{Resolver, files};
 use crate::document::{self, Document};
@@ -170,14 +170,13 @@ pub(super) fn sharing(
     policy: Policy,
     common: Option<Common>,
     resolver: &mut Resolver<'_>,
-) -> Option<Sharing> {
+) -> Option<PolicySharing> {
     let (shared, common) = wanted(shared, common, resolver)?;
-    let bucket = match policy {
-        Policy::Bucket(bucket) => bucket,
-        // `check_not_shared` says so.
-        Policy::Fixed(_) | Policy::Sliding(_) | Policy::InFlight(_) => return None,
-    };
-    match Sharing::new(bucket, common.gateways, common.lease_ns) {
+    // `check_not_shared` says so.
+    if policy.is_in_flight() {
+        return None;
+    }
+    match PolicySharing::new(policy, common.gateways, common.lease_ns) {
         Ok(sharing) => Some(sharing),
         Err(problem) => {
             let help = "write it with fewer digits, with a smaller burst, or with a shorter time";

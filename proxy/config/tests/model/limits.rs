@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_config::{Limit, LimitFields, LimitKey, WhenAway};
-use portcullis_limits::{Period, Policy, Quota};
+use portcullis_limits::{Period, Policy, PolicySharing, Quota};
 
 use crate::whole;
 
@@ -42,7 +42,9 @@ fn routes_are_charged_to_their_limits_narrowest_first() {
         ]
     );
     assert_eq!((limits.cost, limits.ipv6_prefix), (5, 56));
-    let sharing = limits.ladder[0].sharing.unwrap();
+    let Some(PolicySharing::Bucket(sharing)) = limits.ladder[0].sharing else {
+        panic!("{:?}", limits.ladder[0].sharing);
+    };
     assert_eq!((sharing.share.rate().to_string(), sharing.share.burst()), ("25/s".into(), 50));
     assert_eq!((sharing.terms.most, sharing.terms.life_ns), (12, 500_000_000));
     assert!(limits.ladder[1..].iter().all(|limit| limit.sharing.is_none()));

@@ -2,7 +2,7 @@
 
 use portcullis_config::{Diagnostic, LimitSharing, PluginUse};
 use portcullis_limits::{
-    Cycle, FixedWindow, Period, Policy, Rate, Sharing, SlidingWindow, TokenBucket,
+    Cycle, FixedWindow, Period, Policy, PolicySharing, Rate, SlidingWindow, TokenBucket,
 };
 use portcullis_pipeline::GivesBack;
 
@@ -51,25 +51,17 @@ pub(super) fn limits(said: Vec<lifecycle::Limit>) -> Result<Vec<PlannedLimit>, V
 pub(super) fn shared(
     limits: &[PlannedLimit],
     plugin_use: &PluginUse,
-) -> Result<Vec<Option<Sharing>>, Vec<Diagnostic>> {
+) -> Result<Vec<Option<PolicySharing>>, Vec<Diagnostic>> {
     let Some(LimitSharing { gateways, lease_ns }) = plugin_use.limit_sharing else {
         return Ok(vec![None; limits.len()]);
     };
     let (mut sharings, mut problems) = (Vec::new(), Vec::new());
     for PlannedLimit { name, policy, .. } in limits {
-        let sharing = match policy {
-            Policy::Bucket(bucket) => {
-                Sharing::new(*bucket, gateways, lease_ns).map_err(|problem| problem.to_string())
-            }
-            Policy::Fixed(_) | Policy::Sliding(_) | Policy::InFlight(_) => {
-                Err("gateways share token buckets only: have another limiter with the others"
-                    .to_owned())
-            }
-        };
-        match sharing {
+        match PolicySharing::new(*policy, gateways, lease_ns) {
             Ok(sharing) => sharings.push(Some(sharing)),
             Err(why) => {
-                problems.push(LoadProblem::Limit { name: name.clone(), why }.diagnostic(plugin_use))
+                let problem = LoadProblem::Limit { name: name.clone(), why: why.to_string() };
+                problems.push(problem.diagnostic(plugin_use));
             }
         }
     }

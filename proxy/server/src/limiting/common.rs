@@ -14,17 +14,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use portcullis_config::{SharedLimits, WhenAway};
-use portcullis_limits::{Ask, Grant, Now};
-use portcullis_state::now_ms;
+use portcullis_limits::{Ask, CommonWindow, InCommon, Now, TakenOf, WindowSharing};
 use redis::RedisError;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::Clock;
-use super::leases::{Counting, Flight, Found, Leases, Return, Want};
+use super::leases::{Counting, Flight, Found, Got, Leases, Owed, Return, Want};
 use super::link::{self, Connection, Link};
 use super::returns::Returns;
-use super::scripts::{self, Told};
+use super::scripts::{Answered, Told};
 
 /// What a gateway has of the limits that it shares.
 pub(crate) struct Common {
@@ -35,6 +34,8 @@ pub(crate) struct Common {
     leases: Arc<Leases>,
     /// Of quotas.
     quotas: Arc<Leases>,
+    /// Of windows.
+    windows: Arc<Leases>,
     returns: Arc<Returns>,
     counts: Counts,
     /// Where flights are made; set once the process has it.
@@ -69,8 +70,8 @@ pub(crate) struct CommonReading {
 /// What became of a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// It is taken, and so much is left.
-    Taken(u64),
+    /// It is taken.
+    Taken(Got),
     /// There is too little; it comes in so many nanoseconds.
     Short(u64),
     /// Nobody knows, within the time that there is.
@@ -93,14 +94,15 @@ impl Common {
             return Ok(Arc::clone(previous));
         }
         let link = Arc::new(Link::new(settings)?);
-        let (leases, quotas) = (Arc::new(Leases::new(keys)), Arc::new(Leases::new(keys)));
-        let returns = Returns::new(Arc::clone(&link), [&leases, &quotas], clock);
+        let [leases, quotas, windows] = [(); 3].map(|()| Arc::new(Leases::new(keys)));
+        let returns = Returns::new(Arc::clone(&link), [&leases, &quotas, &windows], clock);
         Ok(Arc::new(Self {
             settings: settings.clone(),
             keys,
             link,
             leases,
             quotas,
+            windows,
             returns: Arc::new(returns),
             counts: Counts::default(),
             background: OnceLock::new(),
@@ -146,20 +148,21 @@ impl Common {
         (now, deadline): (impl Fn() -> Now, Instant),
     ) -> Answer {
         if want.cost == 0 {
-            return Answer::Taken(self.remaining(want).unwrap_or(u64::MAX));
+            let left = self.remaining(want, now()).unwrap_or(u64::MAX);
+            return Answer::Taken(Got { left, epoch: 0 });
         }
         let mut counted_by = &self.counts.from_lease;
         let answer = loop {
             let Some(connection) = self.link.connection() else {
-                let left = self.leases_of(want).spend(want, now());
-                break left.map_or(Answer::Away, Answer::Taken);
+                let got = self.leases_of(want).spend(want, now());
+                break got.map_or(Answer::Away, Answer::Taken);
             };
             let (found, flight) = self.leases_of(want).take(want, now());
             if let Some(flight) = flight {
                 self.send(flight, connection.clone(), want);
             }
             match found {
-                Found::Taken(left) => break Answer::Taken(left),
+                Found::Taken(got) => break Answer::Taken(got),
                 Found::Short(wait_ns) => break Answer::Short(wait_ns),
                 Found::NoRoom => {
                     counted_by = &self.counts.waited;
@@ -183,8 +186,8 @@ impl Common {
     }
 
     /// How much is left, if something is known of it.
-    pub(super) fn remaining(&self, want: &Want) -> Option<u64> {
-        self.leases_of(want).remaining(&want.id)
+    pub(super) fn remaining(&self, want: &Want, now: Now) -> Option<u64> {
+        self.leases_of(want).remaining(&want.id, now)
     }
 
     /// Whether too little is left, as far as is known.
@@ -201,19 +204,46 @@ impl Common {
         match want.counting {
             Counting::Bucket(_) => &self.leases,
             Counting::Quota(_) => &self.quotas,
+            Counting::Window(_) => &self.windows,
         }
     }
 
-    /// Puts back what was taken and is not used after all: where there is no lease, in Redis.
+    /// Puts back what was taken of a bucket and is not used after all: where there is no lease,
+    /// in Redis.
     pub(super) fn give_back(&self, want: &Want) {
         if self.leases.give_back(want) {
             return;
         }
+        let told = Told { back: want.cost, ..Told::default() };
+        self.tell_later(Return { id: want.id, counting: want.counting, told });
+    }
+
+    /// Tells Redis beside the request.
+    fn tell_later(&self, told: Return) {
         if let Some(background) = self.background.get() {
-            let told = Told { back: want.cost, ..Told::default() };
-            let back = Return { id: want.id, counting: want.counting, told };
             let returns = Arc::clone(&self.returns);
-            background.spawn(async move { returns.tell_one(&back).await });
+            background.spawn(async move { returns.tell_one(&told).await });
+        }
+    }
+
+    /// Lets something of a window pass while nobody can be asked about it, if what holds then
+    /// does.
+    pub(super) fn owe(&self, want: &Want, sharing: &WindowSharing, now: Now) -> Owed {
+        let is_local = self.settings.when_away == WhenAway::Local;
+        let part = |left| is_local.then(|| sharing.part(left));
+        self.windows.owe_window((want, &sharing.common), part, now)
+    }
+
+    /// Puts back what was taken of a window and is not used after all.
+    pub(super) fn put_back(&self, taken: &InCommon, (window, cost): (CommonWindow, u64)) {
+        match taken.of {
+            TakenOf::Debt => self.windows.forgive(taken, cost),
+            TakenOf::Lease if self.windows.put_back(taken, cost) => {}
+            // Nothing is held of the key: Redis is told at once.
+            TakenOf::Lease => {
+                let told = Told { back: cost, epoch: taken.epoch, owed: 0 };
+                self.tell_later(Return { id: taken.id, counting: Counting::Window(window), told });
+            }
         }
     }
 
@@ -224,7 +254,7 @@ impl Common {
         CommonReading {
             up: self.link.connection().is_some(),
             away: self.link.losses(),
-            leases: self.leases.held() + self.quotas.held(),
+            leases: self.leases.held() + self.quotas.held() + self.windows.held(),
             charges: [
                 ("lease", read(&counts.from_lease)),
                 ("redis", read(&counts.waited)),
@@ -243,8 +273,10 @@ impl Common {
         let Some(background) = self.background.get() else { return };
         let (common, want) = (Arc::clone(self), *want);
         background.spawn(async move {
-            if let Some(grant) = common.ask(&connection, &want, flight.ask).await {
-                common.leases_of(&want).granted(&want.id, &flight, grant);
+            let leases = common.leases_of(&want);
+            match common.ask(&connection, &want, (flight.ask, flight.told)).await {
+                Some(answered) => leases.granted(&want.id, &flight, &answered),
+                None => leases.returned(&want.id, &flight.told, None),
             }
             drop(flight);
         });
@@ -257,44 +289,30 @@ impl Common {
         deadline: Instant,
     ) -> Answer {
         let ask = Ask { need: want.cost, wish: want.cost };
-        let asked = self.ask(connection, want, ask);
+        let asked = self.ask(connection, want, (ask, Told::default()));
         match tokio::time::timeout_at(deadline, asked).await {
-            Ok(Some((grant, _))) if grant.tokens > 0 => Answer::Taken(grant.left),
-            Ok(Some((grant, _))) => Answer::Short(grant.wait_ns),
+            Ok(Some(Answered { grant, epoch, .. })) if grant.tokens > 0 => {
+                Answer::Taken(Got { left: grant.left, epoch })
+            }
+            Ok(Some(Answered { grant, .. })) => Answer::Short(grant.wait_ns),
             Ok(None) | Err(_) => Answer::Away,
         }
     }
 
-    /// Asks for tokens: what is granted, and in which epoch.
+    /// Asks for tokens, and tells what is to be told.
     async fn ask(
         &self,
         connection: &Arc<Connection>,
         want: &Want,
-        ask: Ask,
-    ) -> Option<(Grant, u64)> {
-        let scripts = &self.link.scripts;
-        let granted = match &want.counting {
-            Counting::Bucket(bucket) => {
-                let question = scripts.take(&want.id, (bucket, ask, 0));
-                let answer = self.link.ask(connection, &question).await;
-                answer.map(|answer| (scripts::grant(answer), 0))
-            }
-            Counting::Quota(quota) => {
-                let unix_ms = now_ms();
-                let question = scripts.quota(quota, (ask, Told::default()), unix_ms);
-                let answer = self.link.ask(connection, &question).await;
-                answer.map(|(tokens, left, epoch)| {
-                    let wait_ns = if tokens > 0 { 0 } else { quota.ends_in_ns(unix_ms) };
-                    (Grant { tokens, left, wait_ns }, epoch)
-                })
-            }
-        };
-        match granted {
-            Some((grant, _)) if grant.tokens > 0 => add(&self.counts.granted),
+        (ask, told): (Ask, Told),
+    ) -> Option<Answered> {
+        let answered = self.link.put(connection, (&want.id, &want.counting), (ask, told)).await;
+        match answered {
+            Some(Answered { grant, .. }) if grant.tokens > 0 => add(&self.counts.granted),
             Some(_) => add(&self.counts.refused),
             None => add(&self.counts.failed),
         }
-        granted
+        answered
     }
 }
 

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
-use portcullis_limits::{Ask, CommonBucket, Grant, Lease, LeaseTerms, Leased, Now, QuotaSharing};
+use portcullis_limits::{
+    Ask, CommonBucket, CommonWindow, InCommon, Lease, LeaseTerms, Leased, Now, QuotaSharing,
+};
 use tokio::sync::watch;
 
-use super::scripts::{CommonQuota, Told};
+use super::scripts::{Answered, CommonQuota, Told};
 
 /// Parts of the table, with a lock each.
 const SHARDS: usize = 64;
@@ -27,10 +29,13 @@ struct Entry {
     /// Ends when the answer to what was asked last has come, or never will.
     flight: Option<watch::Receiver<()>>,
     counting: Counting,
-    /// The epoch in which the lease was taken, of a quota; 0 where it is not known.
+    /// The epoch of a quota, or period of a window, in which the lease was taken; 0 where it is
+    /// not known.
     epoch: u64,
-    /// Requests of a quota that passed while nobody could be asked.
+    /// What passed of a quota or window while nobody could be asked.
     owed: u64,
+    /// When the period of a window ends, and all that is known of it.
+    ends_ns: u64,
 }
 
 /// How something is counted in common.
@@ -40,6 +45,8 @@ pub(super) enum Counting {
     Bucket(CommonBucket),
     /// As a quota.
     Quota(CommonQuota),
+    /// As a window.
+    Window(CommonWindow),
 }
 
 /// What is to be told of a key: what is given back, and what is owed.
@@ -68,10 +75,30 @@ pub(super) struct Want {
     pub(super) cost: u64,
 }
 
+/// What is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Got {
+    /// So many more are left.
+    pub(super) left: u64,
+    /// The epoch of a quota, or period of a window, in which it was taken.
+    pub(super) epoch: u64,
+}
+
+/// What became of something that nobody can be asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owed {
+    /// It passes, and is noted as a debt of this period.
+    Noted(u64),
+    /// It passes; there is no place to note it.
+    Unnoted,
+    /// It is more than this gateway's part of what was left; more comes in so many nanoseconds.
+    Short(u64),
+}
+
 /// What there is for it.
 pub(super) enum Found {
-    /// What it costs, which is taken; so many more are left.
-    Taken(u64),
+    /// What it costs, which is taken.
+    Taken(Got),
     /// Too little, here and in common; it comes in so many nanoseconds.
     Short(u64),
     /// An answer is on its way: look again when this changes or ends.
@@ -84,6 +111,8 @@ pub(super) enum Found {
 pub(super) struct Flight {
     pub(super) ask: Ask,
     pub(super) asked: Now,
+    /// What is told of a window with it.
+    pub(super) told: Told,
     #[expect(dead_code, reason = "it is there to be dropped")]
     landed: watch::Sender<()>,
 }
@@ -110,16 +139,19 @@ impl Leases {
         shard.entry(want.id).or_insert_with(|| Entry::new(want)).take(want, now)
     }
 
-    /// Takes of a lease, where there is nobody to ask for another: what is left afterwards.
-    pub(super) fn spend(&self, want: &Want, now: Now) -> Option<u64> {
+    /// Takes of a lease, where there is nobody to ask for another.
+    pub(super) fn spend(&self, want: &Want, now: Now) -> Option<Got> {
         let mut shard = self.shard(&want.id)?.lock();
-        let lease = &mut shard.get_mut(&want.id)?.lease;
-        (lease.take(want.cost, now) == Leased::Taken).then(|| lease.remaining())
+        let entry = shard.get_mut(&want.id)?;
+        (entry.lease.take(want.cost, now) == Leased::Taken).then(|| entry.got())
     }
 
     /// How much is left of a key, if something is known of it.
-    pub(super) fn remaining(&self, id: &KeyId) -> Option<u64> {
-        Some(self.shard(id)?.lock().get(id)?.lease.remaining())
+    pub(super) fn remaining(&self, id: &KeyId, now: Now) -> Option<u64> {
+        let shard = self.shard(id)?.lock();
+        let entry = shard.get(id)?;
+        let is_over = matches!(entry.counting, Counting::Window(_)) && entry.ends_ns <= now.ns;
+        (!is_over).then(|| entry.lease.remaining())
     }
 
     /// Puts back what was taken a moment ago, where there is a lease.
@@ -130,13 +162,62 @@ impl Leases {
         entry.map(|entry| entry.lease.give_back(want.cost)).is_some()
     }
 
-    /// Takes in an answer, and in which epoch it was given.
-    pub(super) fn granted(&self, id: &KeyId, flight: &Flight, (grant, epoch): (Grant, u64)) {
+    /// Takes in an answer.
+    pub(super) fn granted(&self, id: &KeyId, flight: &Flight, answered: &Answered) {
         let Some(shard) = self.shard(id) else { return };
         if let Some(entry) = shard.lock().get_mut(id) {
-            entry.enter(epoch);
-            entry.lease.granted((flight.ask, flight.asked), grant, &entry.terms);
+            entry.enter(answered, flight.asked);
+            // A lease ends with its period.
+            let LeaseTerms { most, life_ns, pause_ns } = entry.terms;
+            let life_ns = life_ns.min(answered.lasts_ns);
+            let terms = LeaseTerms { most, life_ns, pause_ns: pause_ns.min(life_ns) };
+            entry.lease.granted((flight.ask, flight.asked), answered.grant, &terms);
         }
+    }
+
+    /// Puts back what was taken of a lease; false where nothing is known of it any more.
+    pub(super) fn put_back(&self, taken: &InCommon, cost: u64) -> bool {
+        self.with_period(taken, |entry| entry.lease.give_back(cost)).is_some()
+    }
+
+    /// Takes back what was noted as a debt, and is not used after all.
+    pub(super) fn forgive(&self, taken: &InCommon, cost: u64) {
+        self.with_period(taken, |entry| match entry.owed.checked_sub(cost) {
+            Some(owed) => entry.owed = owed,
+            // Redis was told of it.
+            None => entry.lease.give_back(cost),
+        });
+    }
+
+    fn with_period<R>(&self, taken: &InCommon, step: impl FnOnce(&mut Entry) -> R) -> Option<R> {
+        let mut shard = self.shard(&taken.id)?.lock();
+        shard.get_mut(&taken.id).filter(|entry| entry.epoch == taken.epoch).map(step)
+    }
+
+    /// Lets something of a window pass that nobody can be asked about, as a debt: anything, or
+    /// what is within this gateway's part of what was left in this period.
+    pub(super) fn owe_window(
+        &self,
+        (want, window): (&Want, &CommonWindow),
+        part: impl Fn(u64) -> Option<u64>,
+        now: Now,
+    ) -> Owed {
+        let Some(shard) = self.shard(&want.id) else { return Owed::Unnoted };
+        let mut shard = shard.lock();
+        if !self.has_room(&mut shard, &want.id, now) {
+            return Owed::Unnoted;
+        }
+        let entry = shard.entry(want.id).or_insert_with(|| Entry::new(want));
+        if entry.ends_ns <= now.ns {
+            entry.begin_anew((0, now.ns.saturating_add(window.cycle.ends_in_ns(now.unix_ms))));
+        }
+        let most = entry.lease.heard().and_then(part);
+        let owed = entry.owed.saturating_add(want.cost);
+        if most.is_some_and(|most| owed > most) {
+            return Owed::Short(entry.ends_ns.saturating_sub(now.ns).max(1));
+        }
+        entry.owed = owed;
+        Owed::Noted(entry.epoch)
     }
 
     /// Whether too little is left in common, as far as is known.
@@ -182,21 +263,23 @@ impl Leases {
                 if is_told {
                     returns.push(Return { id: *id, counting: entry.counting, told });
                 }
-                is_told || !entry.is_idle(now)
+                is_told || entry.is_known(now) || !entry.is_idle(now)
             });
         }
         returns
     }
 
-    /// Takes in what is left in common after something was told, or that it could not be.
-    pub(super) fn returned(&self, id: &KeyId, told: &Told, answer: Option<(u64, u64)>) {
+    /// Takes in what was answered when something was told, or that it could not be.
+    pub(super) fn returned(&self, id: &KeyId, told: &Told, answer: Option<(Answered, Now)>) {
         let Some(shard) = self.shard(id) else { return };
         let mut shard = shard.lock();
         let Some(entry) = shard.get_mut(id) else { return };
         match answer {
-            Some((left, epoch)) => {
-                entry.enter(epoch);
-                entry.lease.hear(left);
+            // A grant of a later epoch came first.
+            Some((answered, _)) if answered.epoch < entry.epoch => {}
+            Some((answered, asked)) => {
+                entry.enter(&answered, asked);
+                entry.lease.hear(answered.grant.left);
             }
             // What is given back may have come, so it is not given back twice.
             None => entry.owed = entry.owed.saturating_add(told.owed),
@@ -218,7 +301,12 @@ impl Leases {
 impl Entry {
     fn new(want: &Want) -> Self {
         let Want { counting, terms, .. } = *want;
-        Self { lease: Lease::default(), terms, flight: None, counting, epoch: 0, owed: 0 }
+        let lease = Lease::default();
+        Self { lease, terms, flight: None, counting, epoch: 0, owed: 0, ends_ns: 0 }
+    }
+
+    fn got(&self) -> Got {
+        Got { left: self.lease.remaining(), epoch: self.epoch }
     }
 
     fn take(&mut self, want: &Want, now: Now) -> (Found, Option<Flight>) {
@@ -228,7 +316,7 @@ impl Entry {
             Leased::Taken => {
                 let ahead = self.lease.runs_low(now) && self.in_flight().is_none();
                 let flight = ahead.then(|| self.take_off(1, now));
-                (Found::Taken(self.lease.remaining()), flight.map(|(flight, _)| flight))
+                (Found::Taken(self.got()), flight.map(|(flight, _)| flight))
             }
             Leased::Short { wait_ns } => (Found::Short(wait_ns), None),
             Leased::Ask => {
@@ -246,7 +334,11 @@ impl Entry {
         let ask = self.lease.ask(need, &self.terms, now);
         let (landed, landing) = watch::channel(());
         self.flight = Some(landing.clone());
-        (Flight { ask, asked: now, landed }, landing)
+        let told = match self.counting {
+            Counting::Bucket(_) | Counting::Quota(_) => Told::default(),
+            Counting::Window(_) => self.told(Unused::Expired, now),
+        };
+        (Flight { ask, asked: now, told, landed }, landing)
     }
 
     fn in_flight(&mut self) -> Option<watch::Receiver<()>> {
@@ -259,16 +351,41 @@ impl Entry {
         let is_settled = match self.counting {
             Counting::Bucket(_) => true,
             Counting::Quota(_) => self.owed == 0 && !self.lease.has_any(),
+            Counting::Window(_) => {
+                self.ends_ns <= now.ns || (self.owed == 0 && !self.lease.has_any())
+            }
         };
         is_settled && self.in_flight().is_none() && self.lease.is_idle(&self.terms, now)
     }
 
+    /// Whether it is known how much is left of a window: worth keeping, in case that nobody can
+    /// be asked later.
+    fn is_known(&self, now: Now) -> bool {
+        matches!(self.counting, Counting::Window(_))
+            && now.ns < self.ends_ns
+            && self.lease.heard().is_some()
+    }
+
     /// In another epoch nothing counts that was taken before.
-    fn enter(&mut self, epoch: u64) {
-        if self.epoch != epoch {
-            self.lease.drop_all();
-            self.epoch = epoch;
+    fn enter(&mut self, answered: &Answered, asked: Now) {
+        let ends_ns = asked.ns.saturating_add(answered.lasts_ns);
+        if self.epoch == answered.epoch {
+            self.ends_ns = ends_ns;
+            return;
         }
+        match self.counting {
+            Counting::Bucket(_) | Counting::Quota(_) => {
+                self.lease.drop_all();
+                self.epoch = answered.epoch;
+            }
+            Counting::Window(_) => self.begin_anew((answered.epoch, ends_ns)),
+        }
+    }
+
+    /// Begins another period of a window, with nothing of the last one.
+    fn begin_anew(&mut self, (epoch, ends_ns): (u64, u64)) {
+        self.lease.begin_anew();
+        (self.epoch, self.ends_ns, self.owed) = (epoch, ends_ns, 0);
     }
 
     fn told(&mut self, unused: Unused, now: Now) -> Told {
@@ -280,8 +397,10 @@ impl Entry {
         let back = match self.counting {
             // What expired has come back by the rate.
             Counting::Bucket(_) => held,
-            Counting::Quota(_) => expired + held,
+            Counting::Quota(_) | Counting::Window(_) => expired + held,
         };
-        Told { back, epoch: self.epoch, owed: std::mem::take(&mut self.owed) }
+        let owed = std::mem::take(&mut self.owed);
+        let is_over = matches!(self.counting, Counting::Window(_)) && self.ends_ns <= now.ns;
+        Told { back, epoch: self.epoch, owed: if is_over { 0 } else { owed } }
     }
 }

@@ -7,15 +7,17 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use portcullis_config::{Redis, SharedLimits, WhenAway};
-use portcullis_limits::CommonBucket;
+use portcullis_limits::{Ask, CommonBucket};
+use portcullis_state::now_ms;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo,
-    RedisError, RedisResult, ScriptInvocation, TlsCertificates,
+    AsyncConnectionConfig, Client, ConnectionAddr, FromRedisValue, IntoConnectionInfo,
+    RedisConnectionInfo, RedisError, RedisResult, ScriptInvocation, TlsCertificates,
 };
 use tokio::sync::Notify;
 
-use super::scripts::Scripts;
+use super::leases::{Counting, KeyId};
+use super::scripts::{self, Answered, Scripts, Told};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -28,7 +30,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How often it is logged that something could not be read.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
-/// What a script answers: three numbers, and the key whose value it could not read, if any.
+/// What most scripts answer: three numbers, and the key whose value it could not read, if any.
 type Counts = (u64, u64, u64, String);
 
 /// A bucket of ten, one a second.
@@ -97,20 +99,50 @@ impl Link {
         self.losses.load(Ordering::Relaxed)
     }
 
-    /// Asks something, to which there are three numbers; `None` where Redis does not answer in
-    /// time, which closes the link.
-    pub(super) async fn ask(
+    /// Asks for tokens of a key, and tells what is to be told of it; `None` where Redis does not
+    /// answer in time, which closes the link.
+    pub(super) async fn put(
+        &self,
+        connection: &Arc<Connection>,
+        (id, counting): (&KeyId, &Counting),
+        (ask, told): (Ask, Told),
+    ) -> Option<Answered> {
+        let unix_ms = now_ms();
+        let (answered, unreadable) = match counting {
+            Counting::Bucket(bucket) => {
+                let question = self.scripts.take(id, (bucket, ask, told.back));
+                let (first, second, third, unreadable): Counts =
+                    self.ask(connection, &question).await?;
+                (scripts::of_bucket((first, second, third)), unreadable)
+            }
+            Counting::Quota(quota) => {
+                let question = self.scripts.quota(quota, (ask, told), unix_ms);
+                let (first, second, third, unreadable): Counts =
+                    self.ask(connection, &question).await?;
+                let ends_in_ns = quota.ends_in_ns(unix_ms);
+                (scripts::of_quota((first, second, third), ends_in_ns), unreadable)
+            }
+            Counting::Window(window) => {
+                let question = self.scripts.window(id, (window, ask, told), unix_ms);
+                let (counts, unreadable): ((u64, u64, u64, u64, u64), String) =
+                    self.ask(connection, &question).await?;
+                (scripts::of_window(counts), unreadable)
+            }
+        };
+        if !unreadable.is_empty() {
+            self.note_unreadable(&unreadable);
+        }
+        Some(answered)
+    }
+
+    /// Asks something; `None` where Redis does not answer in time, which closes the link.
+    async fn ask<T: FromRedisValue>(
         &self,
         connection: &Arc<Connection>,
         question: &ScriptInvocation<'_>,
-    ) -> Option<(u64, u64, u64)> {
-        match question.invoke_async::<Counts>(&mut connection.0.clone()).await {
-            Ok((first, second, third, unreadable)) => {
-                if !unreadable.is_empty() {
-                    self.note_unreadable(&unreadable);
-                }
-                Some((first, second, third))
-            }
+    ) -> Option<T> {
+        match question.invoke_async(&mut connection.0.clone()).await {
+            Ok(answer) => Some(answer),
             Err(error) => {
                 self.lose(connection, &error);
                 None

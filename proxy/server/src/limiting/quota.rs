@@ -40,7 +40,7 @@ impl GatewayLimits {
         let remaining = match common.is_spent(&want, self.clock.now()) {
             true => 0,
             false => {
-                let known = common.remaining(&want);
+                let known = common.remaining(&want, self.clock.now());
                 known.unwrap_or_else(|| quota.remaining(counted.own)).clamp(1, quota.limit())
             }
         };

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_state::now_ms;
 use tokio::task::JoinSet;
 
 use super::Clock;
@@ -26,20 +25,25 @@ pub(super) struct Returns {
     link: Arc<Link>,
     leases: Arc<Leases>,
     quotas: Arc<Leases>,
+    windows: Arc<Leases>,
     clock: Clock,
 }
 
 impl Returns {
-    /// Gives back what these leases, of throttles and of quotas, have left.
-    pub(super) fn new(link: Arc<Link>, [leases, quotas]: [&Arc<Leases>; 2], clock: Clock) -> Self {
-        Self { link, leases: Arc::clone(leases), quotas: Arc::clone(quotas), clock }
+    /// Gives back what these leases, of throttles, of quotas and of windows, have left.
+    pub(super) fn new(link: Arc<Link>, leases: [&Arc<Leases>; 3], clock: Clock) -> Self {
+        let [leases, quotas, windows] = leases.map(Arc::clone);
+        Self { link, leases, quotas, windows, clock }
     }
 
-    /// Gives back requests of quotas that were taken and not made in time. Tokens of
+    /// Gives back what was taken of quotas and windows and not used in time. Tokens of
     /// throttles come back by the rate.
     async fn expired(self: &Arc<Self>) {
         if self.link.connection().is_some() {
-            self.tell(self.quotas.returns(Unused::Expired, self.clock.now())).await;
+            let now = self.clock.now();
+            let mut returns = self.quotas.returns(Unused::Expired, now);
+            returns.extend(self.windows.returns(Unused::Expired, now));
+            self.tell(returns).await;
         }
     }
 
@@ -50,6 +54,7 @@ impl Returns {
         }
         let now = self.clock.now();
         let mut returns = self.quotas.returns(Unused::All, now);
+        returns.extend(self.windows.returns(Unused::All, now));
         returns.extend(self.leases.returns(Unused::All, now));
         // What is late is lost: nobody waits for it.
         let _late = tokio::time::timeout(AT_THE_END, self.tell(returns)).await;
@@ -67,24 +72,18 @@ impl Returns {
         while under_way.join_next().await.is_some() {}
     }
 
-    /// Tells Redis one of them.
+    /// Tells Redis of one key.
     pub(super) async fn tell_one(&self, Return { id, counting, told }: &Return) {
-        let Some(connection) = self.link.connection() else {
-            self.quotas.returned(id, told, None);
-            return;
+        let asked = self.clock.now();
+        let answered = match self.link.connection() {
+            Some(connection) => self.link.put(&connection, (id, counting), (NOTHING, *told)).await,
+            None => None,
         };
-        let scripts = &self.link.scripts;
+        let answered = answered.map(|answered| (answered, asked));
         match counting {
-            Counting::Bucket(bucket) => {
-                let question = scripts.take(id, (bucket, NOTHING, told.back));
-                let _left = self.link.ask(&connection, &question).await;
-            }
-            Counting::Quota(quota) => {
-                let question = scripts.quota(quota, (NOTHING, *told), now_ms());
-                let answer = self.link.ask(&connection, &question).await;
-                let answer = answer.map(|(_, left, epoch)| (left, epoch));
-                self.quotas.returned(id, told, answer);
-            }
+            Counting::Bucket(_) => {}
+            Counting::Quota(_) => self.quotas.returned(id, told, answered),
+            Counting::Window(_) => self.windows.returned(id, told, answered),
         }
     }
 }

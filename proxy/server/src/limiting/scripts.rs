@@ -1,13 +1,14 @@
 //! What Redis is asked: each question is one script, which runs as a whole, about keys whose
 //! names tell nothing of clients.
 
-use portcullis_limits::{Ask, CommonBucket, Day, Grant, Period};
+use portcullis_limits::{Ask, CommonBucket, CommonWindow, Cycle, Day, Grant, Period};
 use redis::{Script, ScriptInvocation};
 use ring::digest::{Context, SHA256};
 
 use super::leases::KeyId;
 
 const DAY_MS: u64 = 24 * 3_600_000;
+const MS_NS: u64 = 1_000_000;
 /// How long the requests of a day are shown after the last one of their month.
 const SHOWN_MS: u64 = 400 * DAY_MS;
 
@@ -17,6 +18,18 @@ pub(super) struct Scripts {
     take: Script,
     quota: Script,
     forgive: Script,
+    window: Script,
+}
+
+/// What Redis answers who asks for tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answered {
+    /// What it grants.
+    pub(super) grant: Grant,
+    /// In which epoch of a quota, or period of a window; 0 for buckets.
+    pub(super) epoch: u64,
+    /// Until the period of a window ends, in nanoseconds; else for ever.
+    pub(super) lasts_ns: u64,
 }
 
 /// A quota of somebody on one day.
@@ -36,7 +49,7 @@ pub(super) struct CommonQuota {
     pub(super) parts: u64,
 }
 
-/// What is told of a quota beside what is asked.
+/// What is told of a quota or of a window beside what is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Told {
     /// Requests that were taken and not made.
@@ -81,6 +94,7 @@ impl Scripts {
             take: Script::new(include_str!("take.lua")),
             quota: Script::new(include_str!("quota.lua")),
             forgive: Script::new(include_str!("forgive.lua")),
+            window: Script::new(include_str!("window.lua")),
         }
     }
 
@@ -107,6 +121,29 @@ impl Scripts {
         let mut call = self.take.key(format!("{}:limit:{name}", self.prefix));
         for number in [tick_us, per_tick, per_token, capacity, ask.need, ask.wish, back] {
             call.arg(number);
+        }
+        call
+    }
+
+    /// Takes of a window, puts some back, and adds what passed without asking.
+    pub(super) fn window(
+        &self,
+        id: &KeyId,
+        (window, ask, told): (&CommonWindow, Ask, Told),
+        unix_ms: u64,
+    ) -> ScriptInvocation<'_> {
+        let CommonWindow { limit, cycle, slides, parts } = *window;
+        let id = u128::from_be_bytes(*id);
+        let mut call = self.window.key(format!("{}:window:{id:032x}", self.prefix));
+        let (need, wish, Told { back, epoch, owed }) = (ask.need, ask.wish, told);
+        let (slides, length) = (u64::from(slides), cycle.longest_ms());
+        for number in [limit, slides, length, need, wish, parts, back, epoch, owed] {
+            call.arg(number);
+        }
+        if let Cycle::Calendar(_) = cycle {
+            for begins in cycle.begins_around(unix_ms) {
+                call.arg(begins);
+            }
         }
         call
     }
@@ -182,8 +219,23 @@ pub(super) fn shortened(digest: Context) -> KeyId {
 }
 
 /// What a bucket's script answers: tokens, tokens left, microseconds.
-pub(super) fn grant((tokens, left, wait_us): (u64, u64, u64)) -> Grant {
-    Grant { tokens, left, wait_ns: wait_us.saturating_mul(1000) }
+pub(super) fn of_bucket((tokens, left, wait_us): (u64, u64, u64)) -> Answered {
+    let grant = Grant { tokens, left, wait_ns: wait_us.saturating_mul(1000) };
+    Answered { grant, epoch: 0, lasts_ns: u64::MAX }
+}
+
+/// What a quota's script answers: requests, requests left, the epoch.
+pub(super) fn of_quota((tokens, left, epoch): (u64, u64, u64), ends_in_ns: u64) -> Answered {
+    let wait_ns = if tokens > 0 { 0 } else { ends_in_ns };
+    Answered { grant: Grant { tokens, left, wait_ns }, epoch, lasts_ns: u64::MAX }
+}
+
+/// What a window's script answers: tokens, tokens left, the period, milliseconds until it ends,
+/// and milliseconds to wait.
+pub(super) fn of_window(answer: (u64, u64, u64, u64, u64)) -> Answered {
+    let (tokens, left, epoch, ends_ms, wait_ms) = answer;
+    let grant = Grant { tokens, left, wait_ns: wait_ms.saturating_mul(MS_NS) };
+    Answered { grant, epoch, lasts_ns: ends_ms.saturating_mul(MS_NS) }
 }
 
 #[cfg(test)]
