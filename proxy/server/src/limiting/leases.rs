@@ -404,3 +404,6 @@ impl Entry {
         Told { back, epoch: self.epoch, owed: if is_over { 0 } else { owed } }
     }
 }
+
+#[cfg(test)]
+mod tests;
