@@ -16,6 +16,7 @@ use super::*;
 
 mod buckets;
 mod quotas;
+mod windows;
 
 const US: u64 = 1_000_000;
 /// When runs begin, in microseconds since 1970: at noon of 2026-11-29.
@@ -23,7 +24,7 @@ const BEGIN_US: u64 = 1_795_953_600 * US;
 /// By how much longer a key is kept: it is kept by Redis's own clock, not by the test's.
 const GRACE_MS: u64 = 3_600_000;
 
-/// What a script answers.
+/// What a script of buckets or quotas answers.
 type Answer = (u64, u64, u64, String);
 
 /// A Redis of the test's own: in a directory, on no port, gone with the test.
@@ -75,6 +76,13 @@ struct Bench {
 
 impl Bench {
     fn ask(&mut self, question: impl FnOnce(&Scripts) -> ScriptInvocation<'_>) -> Answer {
+        self.ask_for(question)
+    }
+
+    fn ask_for<T: FromRedisValue>(
+        &mut self,
+        question: impl FnOnce(&Scripts) -> ScriptInvocation<'_>,
+    ) -> T {
         question(&self.scripts).invoke(&mut self.redis).unwrap()
     }
 
@@ -105,11 +113,15 @@ where
     let take = by_test_clock(include_str!("../take.lua"));
     assert_eq!(take.matches("'PX', full_in_ms)").count(), 1);
     let take = take.replace("'PX', full_in_ms)", &format!("'PX', full_in_ms + {GRACE_MS})"));
+    let window = by_test_clock(include_str!("../window.lua"));
+    assert_eq!(window.matches("'%.0f', kept)").count(), 1);
+    let window = window.replace("'%.0f', kept)", &format!("'%.0f', kept + {GRACE_MS})"));
     let scripts = Scripts {
         prefix: "test".into(),
         take: Script::new(&take),
         quota: Script::new(&by_test_clock(include_str!("../quota.lua"))),
         forgive: Script::new(&by_test_clock(include_str!("../forgive.lua"))),
+        window: Script::new(&window),
     };
     let bench = RefCell::new(Bench { redis: redis.connect(), scripts });
     let config = Config { cases, failure_persistence: None, ..Config::default() };
