@@ -246,14 +246,15 @@ fn gateways_that_share_a_limiter_let_pass_what_one_would() {
 }
 
 #[test]
-fn only_token_buckets_are_shared() {
+fn places_in_flight_are_not_shared() {
     let site = Site::new();
-    let fixed = r#"limit = 50, per = "1d", algorithm = "fixed-window""#;
-    let config = SHARED.replace("BUDGET", "").replace(r#"limit = 50, per = "1d""#, fixed);
+    let flight = r#"limit = 50, algorithm = "in-flight""#;
+    let config = SHARED.replace("BUDGET", "").replace(r#"limit = 50, per = "1d""#, flight);
     let listener = "[listeners.public]\naddress = \"127.0.0.1:0\"\n";
     let outcome = site.check(&(config.replace("REDIS", "redis://127.0.0.1:1") + listener));
 
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     let text = outcome.text();
-    assert!(text.contains("token buckets only") && text.contains("portcullis.toml:"), "{text}");
+    let told = "each gateway counts for itself what is in flight";
+    assert!(text.contains(told) && text.contains("portcullis.toml:"), "{text}");
 }

@@ -52,6 +52,7 @@ mod scopes;
 mod shared_ladders;
 mod shared_limits;
 mod shared_quotas;
+mod shared_windows;
 mod shutdown;
 mod slow_redis;
 mod stages;

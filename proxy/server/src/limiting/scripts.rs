@@ -235,7 +235,6 @@ pub(super) fn of_quota((tokens, left, epoch): (u64, u64, u64), ends_in_ns: u64) 
 pub(super) fn of_window(answer: (u64, u64, u64, u64, u64)) -> Answered {
     let (tokens, left, epoch, ends_ms, wait_ms) = answer;
     let grant = Grant { tokens, left, wait_ns: wait_ms.saturating_mul(MS_NS) };
-    let grant = Grant { tokens, left, wait_ns: wait_ms.saturating_mul(MS_NS) };
     // The server's millisecond may be nearly over: so a lease never outlasts its period.
     Answered { grant, epoch, lasts_ns: ends_ms.saturating_sub(1).saturating_mul(MS_NS) }
 }

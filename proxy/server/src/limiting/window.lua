@@ -77,7 +77,7 @@ else
 end
 
 taken = taken + granted
-if held or taken > 0 then
+if granted + owed + back > 0 then
     local kept = math.max(1, ends - now) + (slides and length or 0) + 1000
     local count = string.format('%.0f %.0f %.0f', at, taken, before)
     redis.call('SET', KEYS[1], count, 'PX', string.format('%.0f', kept))

@@ -288,6 +288,7 @@ fn what_is_unused_comes_back_to_others() {
     for _ in 0..200 {
         assert!(world.passes_at_last(0, 1));
     }
+    world.land(0);
     assert!(world.redis.taken > 200, "some is taken ahead");
     world.us += 1_100_000;
     world.return_expired(0);
