@@ -55,6 +55,14 @@ fn wait_until(gateway: &Gateway, up: f64) {
     });
 }
 
+/// Waits until Redis counts so much of the only window, nothing of it taken ahead.
+fn wait_for_count(redis: &Redis, count: usize) {
+    eventually(&format!("a count of {count}"), || {
+        let key = redis.ask(&["KEYS", "*:window:*"]).into_iter().find(|key| !key.is_empty())?;
+        redis.ask(&["GET", &key])[0].contains(&format!(" {count} ")).then_some(())
+    });
+}
+
 /// How many of so many requests pass.
 fn passed(gateway: &Gateway, count: usize) -> usize {
     let mut client = gateway.connect();
@@ -192,6 +200,7 @@ fn a_gateway_that_is_cut_off_passes_its_part_of_what_was_left_and_tells_of_it_la
     way.mend();
     wait_until(&far, 1.0);
 
+    wait_for_count(&redis, 45);
     assert_eq!(passed_at_last(&[&near, &far], 15), 15, "60 in all");
 }
 
@@ -206,10 +215,7 @@ fn without_redis_each_gateway_has_its_share_and_what_passes_counts_later() {
 
     redis.start_again();
     gateways.iter().for_each(|gateway| wait_until(gateway, 1.0));
-    eventually("word of what passed", || {
-        let key = redis.ask(&["KEYS", "*:window:*"]).into_iter().find(|key| !key.is_empty())?;
-        redis.ask(&["GET", &key])[0].contains(" 17 ").then_some(())
-    });
+    wait_for_count(&redis, 17);
     assert_eq!(passed_at_last(&[&gateways[0], &gateways[1]], 3), 3, "20 in all");
 }
 
@@ -232,10 +238,7 @@ fn what_the_configuration_says_holds_while_redis_is_away() {
         }
         way.mend();
         wait_until(&gateway, 1.0);
-        eventually("word of what passed", || {
-            let key = redis.ask(&["KEYS", "*:window:*"]).into_iter().next()?;
-            redis.ask(&["GET", &key])[0].contains(&format!(" {} ", 5 + expected)).then_some(())
-        });
+        wait_for_count(&redis, 5 + expected);
         assert_eq!(passed(&gateway, 30), later, "{when_away}");
     }
 }
@@ -243,7 +246,8 @@ fn what_the_configuration_says_holds_while_redis_is_away() {
 #[test]
 fn a_window_takes_nothing_where_a_quota_beside_it_refuses() {
     let redis = Redis::start();
-    let limit = format!("limit = 8, {FIXED} }}\nsettings.limits.less = {{ limit = 3, {MONTH}");
+    let both = format!("limit = 8, {FIXED}, by = [\"header:x-key\"] }}");
+    let limit = format!("{both}\nsettings.limits.less = {{ limit = 3, {MONTH}");
     let more = format!("limit = 8, {FIXED}");
     let [first, _] = two(&redis, PATIENT, &limit);
     assert_eq!(passed(&first, 10), 3);
