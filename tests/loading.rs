@@ -136,6 +136,60 @@ grants.secrets.client = {{ file = "client.key"{reveal} }}"#
     assert_eq!(shown.code, Some(0), "{shown:?}");
 }
 
+/// A configuration is refused for this many bytes of a secret, at its key, and taken for more.
+#[track_caller]
+fn needs_bytes(plugin: &str, rest: &str, least: usize) {
+    let site = Site::new();
+    site.write("client.key", "short, and no key of ours");
+    site.write("long.key", "one that is long enough to seal with");
+    let outcome = |bytes: usize| {
+        // A newline at its end is none of it.
+        site.write("key", "0123456789".repeat(10)[..bytes].to_owned() + "\n");
+        check_with(&site, plugin, rest)
+    };
+    for bytes in [3, least - 1] {
+        let words = [
+            &format!("plugin `{plugin}`"),
+            &format!("the secret `key`, which has {bytes} bytes and must have {least}"),
+            &format!("openssl rand -hex {least}"),
+        ];
+        let outcome = outcome(bytes);
+        refused(&outcome, "7:16", &words.map(String::as_str));
+        assert!(!outcome.text().contains("012"), "{outcome:?}");
+    }
+    let outcome = outcome(least);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+}
+
+#[test]
+fn a_secret_too_short_for_the_key_it_makes_is_told_with_how_to_make_one() {
+    let shared = |more: &str| {
+        format!(
+            r#"settings = {{ issuer = "us", audience = "*", secret = "key"{more} }}
+grants.secrets.key = {{ file = "key" }}"#
+        )
+    };
+    // RFC 7518, section 3.2: at least as long as the hash.
+    needs_bytes("jwt", &shared(""), 32);
+    needs_bytes("jwt", &shared(r#", algorithms = ["HS256", "HS384"]"#), 48);
+    needs_bytes("jwt", &shared(r#", algorithms = ["HS512"]"#), 64);
+    for names in [
+        r#"session_key = "key", previous_session_key = "b""#,
+        r#"session_key = "b", previous_session_key = "key""#,
+    ] {
+        let login = format!(
+            r#"settings = {{ issuer = "http://127.0.0.1:9/", client_id = "shop", {names} }}
+grants.secrets.key = {{ file = "key" }}
+grants.secrets.b = {{ file = "long.key" }}
+grants.secrets.client-secret = {{ file = "client.key", reveal = true }}
+[apis.a.routes."GET /oidc/callback"]
+authorizer = "door"
+respond = {{ body = "never said" }}"#
+        );
+        needs_bytes("oidc-login", &login, 32);
+    }
+}
+
 #[test]
 fn a_login_that_could_not_end_is_told_before_anybody_begins_one() {
     let site = Site::new();

@@ -48,7 +48,7 @@ export const lifecycle = {
     settings = resolve(JSON.parse(json));
     Object.assign(globalThis.process.env, settings.environment);
     const role = { role: "authorizer", reads: reads(), cacheable: true };
-    const nothing = { secrets: [], revealed: [], issuers: [], origins: [], answers: [], limits: [] };
+    const nothing = { secrets: [], revealed: [], leastLengths: [], issuers: [], origins: [], answers: [], limits: [] };
     return { roles: [role], ...nothing };
   },
 };

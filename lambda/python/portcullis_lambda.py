@@ -76,7 +76,9 @@ class Lifecycle:
         SETTINGS = Settings(json.loads(settings))
         os.environ.update(SETTINGS.environment)
         role = RolePlan(role=Role.AUTHORIZER, reads=reads(), cacheable=True, challenge=None)
-        return Plan(roles=[role], secrets=[], revealed=[], issuers=[], origins=[], answers=[], limits=[])
+        return Plan(
+            roles=[role], secrets=[], revealed=[], least_lengths=[], issuers=[], origins=[], answers=[], limits=[]
+        )
 
 
 class Authorizer:

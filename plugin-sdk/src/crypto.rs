@@ -14,6 +14,9 @@ pub use crate::bindings::host::crypto::HashAlgorithm;
 pub struct Key(pub(crate) host::Key);
 
 impl Key {
+    /// Secret bytes that a key has at the least which [seals](Self::seal).
+    pub const LEAST_TO_SEAL: u32 = 32;
+
     /// Makes a key of bytes the plugin already has, at most 4096 of them. More are a fault,
     /// as is any call during `configure`.
     pub fn import(bytes: impl AsRef<[u8]>) -> Self {
@@ -41,12 +44,14 @@ impl Key {
         self.0.verify(algorithm, message.as_ref(), expected.as_ref())
     }
 
-    /// Encrypts and authenticates; the associated bytes are authenticated only.
+    /// Encrypts and authenticates; the associated bytes are authenticated only. A key with
+    /// fewer secret bytes than [`LEAST_TO_SEAL`](Self::LEAST_TO_SEAL) is a fault.
     pub fn seal(&self, plain: impl AsRef<[u8]>, associated: impl AsRef<[u8]>) -> Vec<u8> {
         self.0.seal(plain.as_ref(), associated.as_ref())
     }
 
-    /// Gives back what was sealed with this key and these associated bytes.
+    /// Gives back what was sealed with this key and these associated bytes. As with
+    /// [`seal`](Self::seal), a short key is a fault.
     pub fn open(&self, sealed: impl AsRef<[u8]>, associated: impl AsRef<[u8]>) -> Option<Vec<u8>> {
         self.0.open(sealed.as_ref(), associated.as_ref())
     }

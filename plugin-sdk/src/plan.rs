@@ -1,7 +1,7 @@
 //! What a plugin needs, in the words authors use.
 
 use crate::bindings::lifecycle as wire;
-use crate::bindings::lifecycle::Issuer;
+use crate::bindings::lifecycle::{Issuer, LeastLength};
 use crate::{BodyMode, KeySource, Limit, Role};
 
 /// What a plugin needs under its settings.
@@ -16,6 +16,7 @@ pub struct Plan {
     challenge: Option<String>,
     secrets: Vec<String>,
     revealed: Vec<String>,
+    least_lengths: Vec<LeastLength>,
     issuers: Vec<Issuer>,
     origins: Vec<String>,
     answers: Vec<String>,
@@ -117,6 +118,14 @@ impl Plan {
         self
     }
 
+    /// Will make a key of this secret, which must have at least so many bytes: 32 for a
+    /// key that seals, as many as its output for a hash function's HMAC. A configuration
+    /// that grants a shorter one is refused.
+    pub fn asks_key(mut self, name: impl Into<String>, least_bytes: u32) -> Self {
+        self.least_lengths.push(LeastLength { secret: name.into(), bytes: least_bytes });
+        self
+    }
+
     /// Will ask to see this secret; its grant must say `reveal = true`.
     pub fn reveals_secret(mut self, name: impl Into<String>) -> Self {
         self.revealed.push(name.into());
@@ -169,6 +178,7 @@ impl Plan {
             roles: roles.iter().map(role_plan).collect(),
             secrets: self.secrets.clone(),
             revealed: self.revealed.clone(),
+            least_lengths: self.least_lengths.clone(),
             issuers: self.issuers.clone(),
             origins: self.origins.clone(),
             answers: self.answers.clone(),

@@ -1,6 +1,7 @@
 //! Secrets the configuration granted by name: used without being seen.
 //!
-//! The plan asks for each by [`Plan::asks_secret`](crate::Plan::asks_secret).
+//! The plan asks for each by [`Plan::asks_secret`](crate::Plan::asks_secret), or by
+//! [`Plan::asks_key`](crate::Plan::asks_key) where it makes a key of it.
 
 #[cfg(target_arch = "wasm32")]
 use crate::bindings::host::secrets as host;

@@ -7,23 +7,31 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 use crate::crypto::HashAlgorithm;
 
 #[derive(Debug)]
-pub(crate) struct Key(Vec<u8>);
+pub(crate) struct Key {
+    bytes: Vec<u8>,
+    /// Bytes that are secret.
+    secret: usize,
+}
 
 pub(crate) fn import_key(bytes: &[u8]) -> Key {
-    Key(bytes.to_vec())
+    Key::prefixed(b"", bytes)
 }
 
 impl Key {
+    pub(crate) fn prefixed(prefix: &[u8], secret: &[u8]) -> Self {
+        Self { bytes: [prefix, secret].concat(), secret: secret.len() }
+    }
+
     pub(crate) fn hmac(&self, algorithm: HashAlgorithm, message: &[u8]) -> Vec<u8> {
         let code = match algorithm {
             HashAlgorithm::Sha256 => {
-                Hmac::<Sha256>::new_from_slice(&self.0).map(|mac| finish(mac, message))
+                Hmac::<Sha256>::new_from_slice(&self.bytes).map(|mac| finish(mac, message))
             }
             HashAlgorithm::Sha384 => {
-                Hmac::<Sha384>::new_from_slice(&self.0).map(|mac| finish(mac, message))
+                Hmac::<Sha384>::new_from_slice(&self.bytes).map(|mac| finish(mac, message))
             }
             HashAlgorithm::Sha512 => {
-                Hmac::<Sha512>::new_from_slice(&self.0).map(|mac| finish(mac, message))
+                Hmac::<Sha512>::new_from_slice(&self.bytes).map(|mac| finish(mac, message))
             }
         };
         // RFC 2104 takes keys of any length.
@@ -31,7 +39,9 @@ impl Key {
     }
 
     pub(crate) fn derive(&self, algorithm: HashAlgorithm, message: &[u8]) -> Self {
-        Self(self.hmac(algorithm, message))
+        let bytes = self.hmac(algorithm, message);
+        let secret = self.secret.min(bytes.len());
+        Self { bytes, secret }
     }
 
     pub(crate) fn verify(&self, algorithm: HashAlgorithm, message: &[u8], expected: &[u8]) -> bool {
@@ -42,7 +52,13 @@ impl Key {
 impl Key {
     /// Not encrypted: the associated bytes' code and the plain bytes, which is enough
     /// to tell what a test changed.
+    ///
+    /// # Panics
+    ///
+    /// Where the key is short, which is a fault in the host.
     pub(crate) fn seal(&self, plain: &[u8], associated: &[u8]) -> Vec<u8> {
+        let least = usize::try_from(crate::crypto::Key::LEAST_TO_SEAL).unwrap_or(usize::MAX);
+        assert!(self.secret >= least, "a key of {} secret bytes seals nothing", self.secret);
         let code = self.hmac(HashAlgorithm::Sha256, &[associated, b"\0", plain].concat());
         [code.as_slice(), plain].concat()
     }

@@ -1,6 +1,6 @@
 //! The double of `secrets`.
 
-use super::crypto::{Key, equal, import_key};
+use super::crypto::{Key, equal};
 use super::{INSTALLED, Secret, Sight};
 use crate::secrets::SecretError;
 
@@ -9,7 +9,7 @@ pub(crate) fn matches(name: &str, candidate: &[u8]) -> Result<bool, SecretError>
 }
 
 pub(crate) fn as_key(name: &str, prefix: &[u8]) -> Result<Key, SecretError> {
-    granted(name, |secret| import_key(&[prefix, &secret.bytes].concat()))
+    granted(name, |secret| Key::prefixed(prefix, &secret.bytes))
 }
 
 pub(crate) fn reveal(name: &str) -> Result<Vec<u8>, SecretError> {

@@ -129,8 +129,9 @@ impl Plugin for OidcLogin {
     fn plan(&self) -> Plan {
         let plan = HEADERS.iter().fold(Plan::new(), |plan, name| plan.reads_header(name));
         let plan = PARAMETERS.iter().fold(plan, |plan, name| plan.reads_parameter(*name));
-        let plan = self.vault.secrets().fold(plan, |plan, name| plan.asks_secret(name));
-        self.provider.asks(self.issuer.asks(plan)).answers_path(&self.callback_path)
+        self.provider
+            .asks(self.issuer.asks(self.vault.asks(plan)))
+            .answers_path(&self.callback_path)
     }
 }
 

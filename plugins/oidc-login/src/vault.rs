@@ -2,6 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_plugin_sdk::Plan;
+use portcullis_plugin_sdk::crypto::Key;
 use portcullis_plugin_sdk::secrets::{self, SecretError};
 
 /// Comes before each key, so that what is sealed here opens nowhere else.
@@ -50,9 +52,10 @@ impl Vault {
         Self { key, previous, bound: bound.join("\n") }
     }
 
-    /// The names of the secrets.
-    pub(crate) fn secrets(&self) -> impl Iterator<Item = &String> {
-        std::iter::once(&self.key).chain(&self.previous)
+    /// What the host must hold ready: secrets long enough to seal with.
+    pub(crate) fn asks(&self, plan: Plan) -> Plan {
+        let names = std::iter::once(&self.key).chain(&self.previous);
+        names.fold(plan, |plan, name| plan.asks_key(name, Key::LEAST_TO_SEAL))
     }
 
     /// Seals; the text can stand in a cookie.

@@ -121,6 +121,15 @@ impl Algorithm {
         }
     }
 
+    /// Bytes that the hash function within it gives.
+    pub fn hash_bytes(self) -> u32 {
+        match self.hash() {
+            HashAlgorithm::Sha256 => 32,
+            HashAlgorithm::Sha384 => 48,
+            HashAlgorithm::Sha512 => 64,
+        }
+    }
+
     /// Whether a signature can be this long, in bytes. What cannot is not worth a call of
     /// the host, and an HMAC cut short is none.
     pub fn fits(self, length: usize) -> bool {

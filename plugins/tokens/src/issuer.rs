@@ -104,8 +104,15 @@ impl Issuer {
     pub fn asks(&self, plan: Plan) -> Plan {
         match &self.trust {
             Trust::Keys(source) => plan.asks_issuer_at(&self.name, source.clone()),
-            Trust::Secret(name) => plan.asks_secret(name),
+            Trust::Secret(name) => plan.asks_key(name, self.least_secret()),
         }
+    }
+
+    /// Bytes that a secret has at the least: as many as the longest of its hashes
+    /// (RFC 7518, section 3.2).
+    fn least_secret(&self) -> u32 {
+        let lengths = self.algorithms.iter().map(|algorithm| algorithm.hash_bytes());
+        lengths.max().unwrap_or_default()
     }
 
     /// Admits a token that names this issuer, at a time in milliseconds since 1970; gives

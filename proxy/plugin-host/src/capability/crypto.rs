@@ -15,23 +15,44 @@ const MOST_RANDOM: u32 = 1024;
 /// they are no part of its `memory`.
 const MOST_KEY: usize = 4 << 10;
 
+/// Secret bytes that a key has at the least which seals.
+const LEAST_TO_SEAL: usize = 32;
+
 /// Key bytes that a guest holds by a handle only.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct Key(Zeroizing<Vec<u8>>);
+pub struct Key {
+    bytes: Zeroizing<Vec<u8>>,
+    /// How many of them nobody knows, at the most.
+    secret: usize,
+    /// The secret that it was made of, by its name.
+    name: Option<String>,
+}
+
+/// A key that is too short to seal, and what it was made of.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} has {secret} bytes, and a key that seals is made of {LEAST_TO_SEAL}: openssl rand -hex 32",
+    name.as_ref().map_or_else(|| "a key's secret".to_owned(), |name| format!("the secret `{name}`"))
+)]
+pub(crate) struct ShortKey {
+    name: Option<String>,
+    secret: usize,
+}
 
 impl Key {
-    /// Takes the bytes.
-    pub(crate) fn new(bytes: &[u8]) -> Self {
-        Self(Zeroizing::new(bytes.to_vec()))
-    }
-
     /// Takes the bytes, behind a prefix. A longer key than [`MOST_KEY`] is a fault.
     pub(crate) fn prefixed(prefix: &[u8], bytes: &[u8]) -> wasmtime::Result<Self> {
         let length = prefix.len().saturating_add(bytes.len());
         if length > MOST_KEY {
             wasmtime::bail!("a key of {length} bytes: one has at most {MOST_KEY}");
         }
-        Ok(Self(Zeroizing::new([prefix, bytes].concat())))
+        let (secret, bytes) = (bytes.len(), Zeroizing::new([prefix, bytes].concat()));
+        Ok(Self { bytes, secret, name: None })
+    }
+
+    /// The same, known to be made of the secret of this name.
+    pub(crate) fn named(self, name: String) -> Self {
+        Self { name: Some(name), ..self }
     }
 
     /// Encrypts: the nonce, then the sealed bytes with their tag.
@@ -61,7 +82,10 @@ impl Key {
 
     /// The key for sealing, derived so that it is never the one of an HMAC (RFC 5869).
     fn sealing_key(&self) -> wasmtime::Result<aead::LessSafeKey> {
-        let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&self.0);
+        if self.secret < LEAST_TO_SEAL {
+            return Err(ShortKey { name: self.name.clone(), secret: self.secret }.into());
+        }
+        let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&self.bytes);
         let derived = secret.expand(&[b"portcullis seal"], &aead::AES_256_GCM);
         let derived = derived.map_err(|_| wasmtime::format_err!("no key of this length"))?;
         Ok(aead::LessSafeKey::new(derived.into()))
@@ -73,7 +97,15 @@ impl Key {
             HashAlgorithm::Sha384 => hmac::HMAC_SHA384,
             HashAlgorithm::Sha512 => hmac::HMAC_SHA512,
         };
-        hmac::sign(&hmac::Key::new(algorithm, &self.0), message)
+        hmac::sign(&hmac::Key::new(algorithm, &self.bytes), message)
+    }
+
+    /// An HMAC as a key, which is no harder to guess than this one.
+    fn derive(&self, algorithm: HashAlgorithm, message: &[u8]) -> Self {
+        let tag = self.hmac(algorithm, message);
+        let bytes = Zeroizing::new(tag.as_ref().to_vec());
+        let secret = self.secret.min(bytes.len());
+        Self { bytes, secret, name: self.name.clone() }
     }
 
     /// Whether an HMAC is the one expected, told in constant time.
@@ -165,8 +197,8 @@ impl HostKey for State {
         algorithm: HashAlgorithm,
         message: Vec<u8>,
     ) -> wasmtime::Result<Resource<Key>> {
-        let tag = self.table.get(&key)?.hmac(algorithm, &message);
-        Ok(self.table.push(Key::new(tag.as_ref()))?)
+        let derived = self.table.get(&key)?.derive(algorithm, &message);
+        Ok(self.table.push(derived)?)
     }
 
     fn verify(
@@ -193,8 +225,10 @@ mod tests {
 
     const PLAIN: &[u8] = b"sub=alice";
 
+    const SECRET: &[u8; 32] = b"a secret of as many bytes as AES";
+
     fn key() -> Key {
-        Key::new(b"sesame")
+        Key::prefixed(b"", SECRET).unwrap()
     }
 
     fn open(key: &Key, sealed: &[u8], associated: &[u8]) -> Option<Vec<u8>> {
@@ -208,8 +242,9 @@ mod tests {
         assert_eq!(open(&key(), &sealed, b"session").as_deref(), Some(PLAIN));
         assert_eq!(open(&key(), &sealed, b"login"), None);
         assert_eq!(open(&key(), &sealed, b""), None);
-        assert_eq!(open(&Key::new(b"Sesame"), &sealed, b"session"), None);
-        let prefixed = Key::prefixed(b"A", b"sesame").unwrap();
+        let other = Key::prefixed(b"", &SECRET.to_ascii_uppercase()).unwrap();
+        assert_eq!(open(&other, &sealed, b"session"), None);
+        let prefixed = Key::prefixed(b"A", SECRET).unwrap();
         assert_eq!(open(&prefixed, &sealed, b"session"), None);
         assert!(!sealed.windows(5).any(|part| part == b"alice"));
         let nothing = key().seal(Vec::new(), b"").unwrap();
@@ -258,6 +293,34 @@ mod tests {
         let tag = key().hmac(HashAlgorithm::Sha256, b"portcullis seal");
         let sealed = key().seal(PLAIN.to_vec(), b"").unwrap();
 
-        assert_eq!(open(&Key::new(tag.as_ref()), &sealed, b""), None);
+        assert_eq!(open(&Key::prefixed(b"", tag.as_ref()).unwrap(), &sealed, b""), None);
+    }
+
+    #[test]
+    fn a_key_of_few_secret_bytes_neither_seals_nor_opens() {
+        let sealed = key().seal(PLAIN.to_vec(), b"").unwrap();
+        let keys = [
+            Key::prefixed(b"", b"key").unwrap(),
+            Key::prefixed(b"", &SECRET[1..]).unwrap(),
+            // A prefix makes no secret longer, nor does deriving.
+            Key::prefixed(SECRET, b"key").unwrap(),
+            Key::prefixed(b"", b"key").unwrap().derive(HashAlgorithm::Sha512, b"more"),
+        ];
+        for (key, bytes) in keys.into_iter().zip([3, 31, 3, 3]) {
+            let key = key.named("session-key".to_owned());
+            let expected = format!(
+                "the secret `session-key` has {bytes} bytes, and a key that seals is made of 32: \
+                 openssl rand -hex 32"
+            );
+            let refused = key.seal(PLAIN.to_vec(), b"").unwrap_err();
+            assert_eq!(refused.to_string(), expected);
+            let short = ShortKey { name: Some("session-key".to_owned()), secret: bytes };
+            assert_eq!(refused.downcast_ref(), Some(&short));
+            assert!(key.open(sealed.clone(), b"").is_err());
+        }
+        let derived = key().derive(HashAlgorithm::Sha512, b"more");
+        assert!(derived.seal(PLAIN.to_vec(), b"").is_ok());
+        let unnamed = Key::prefixed(b"", b"").unwrap().seal(PLAIN.to_vec(), b"").unwrap_err();
+        assert!(unnamed.to_string().starts_with("a key's secret has 0 bytes"), "{unnamed}");
     }
 }

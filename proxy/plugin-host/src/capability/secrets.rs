@@ -26,7 +26,7 @@ impl Host for State {
         else {
             return Ok(Err(SecretError::NotGranted));
         };
-        Ok(Ok(self.table.push(key?)?))
+        Ok(Ok(self.table.push(key?.named(name))?))
     }
 
     fn reveal(&mut self, name: String) -> wasmtime::Result<Result<Vec<u8>, SecretError>> {

@@ -51,10 +51,12 @@ pub(crate) struct Introduction {
     pub(crate) reads: Vec<(Role, Reads)>,
     /// How clients may identify themselves to it as an authorizer.
     pub(crate) challenge: Option<HeaderValue>,
-    /// The secrets it will ask for, those to be revealed too.
+    /// The secrets it will ask for, those to be revealed and those of keys too.
     pub(crate) secrets: Vec<String>,
     /// The secrets it will ask to see.
     pub(crate) revealed: Vec<String>,
+    /// How long those must be that it makes keys of.
+    least_lengths: Vec<lifecycle::LeastLength>,
     /// The issuers whose keys it will use.
     pub(crate) issuers: Vec<lifecycle::Issuer>,
     /// The origins it will call.
@@ -109,9 +111,10 @@ impl Introduction {
             return Err(problems);
         }
         let mut secrets = plan.secrets;
-        for revealed in &plan.revealed {
-            if !secrets.contains(revealed) {
-                secrets.push(revealed.clone());
+        let keys = plan.least_lengths.iter().map(|least| &least.secret);
+        for named in plan.revealed.iter().chain(keys) {
+            if !secrets.contains(named) {
+                secrets.push(named.clone());
             }
         }
         Ok(Self {
@@ -119,6 +122,7 @@ impl Introduction {
             challenge,
             secrets,
             revealed: plan.revealed,
+            least_lengths: plan.least_lengths,
             issuers: plan.issuers,
             origins,
             answers: plan.answers,
@@ -184,11 +188,22 @@ impl Introduction {
                 if is_seen && !granted.reveal {
                     problems.push(LoadProblem::Unrevealed { name: name.clone() });
                 }
+                let (bytes, least) = (granted.secret.expose().len(), self.least_length(name));
+                if bytes < least {
+                    problems.push(LoadProblem::ShortSecret { name: name.clone(), bytes, least });
+                }
                 let reveal = is_seen && granted.reveal;
                 opened.insert(name.clone(), SecretGrant { reveal, ..granted.clone() });
             }
         }
         (opened, problems)
+    }
+
+    /// Bytes that a secret must have.
+    fn least_length(&self, name: &str) -> usize {
+        let asked = self.least_lengths.iter().filter(|least| names_it(&least.secret, name));
+        let bytes = asked.map(|least| least.bytes).max().unwrap_or_default();
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     /// Opens what sends its requests, where something is granted.

@@ -41,6 +41,8 @@ pub(crate) enum LoadProblem {
     Challenge { text: String, why: &'static str },
     #[error("it asks to see the secret `{name}`, and the grant allows only its use")]
     Unrevealed { name: String },
+    #[error("it makes a key of the secret `{name}`, which has {bytes} bytes and must have {least}")]
+    ShortSecret { name: String, bytes: usize, least: usize },
     #[error("it asks for the {what} `{name}`, which is not granted")]
     Ungranted { what: &'static str, table: &'static str, name: String },
     #[error("it imports `{capability}`, and nothing of the kind is granted")]
@@ -75,7 +77,7 @@ impl LoadProblem {
     pub(crate) fn diagnostic(self, plugin_use: &PluginUse) -> Diagnostic {
         let place = match &self {
             Self::Settings { pointer, .. } => settings_place(plugin_use, pointer),
-            Self::Unrevealed { name } => {
+            Self::Unrevealed { name } | Self::ShortSecret { name, .. } => {
                 plugin_use.secret_places.get(name).unwrap_or(&plugin_use.plugin_place)
             }
             _ => &plugin_use.plugin_place,
@@ -109,6 +111,9 @@ impl LoadProblem {
                 _ => "grant whose keys it may use under `grants.issuers`".to_owned(),
             }),
             Self::Unrevealed { .. } => Some("if it may, say it: `reveal = true`".to_owned()),
+            Self::ShortSecret { least, .. } => {
+                Some(format!("make one that nobody can guess: openssl rand -hex {least}"))
+            }
             Self::KeysNowhere { issuer } => {
                 Some(format!("say it: grants.issuers.\"{issuer}\" = {{ discovery = true }}"))
             }

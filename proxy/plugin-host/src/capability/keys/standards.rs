@@ -98,7 +98,8 @@ fn rfc_7520_4_3_es512() {
 
 #[test]
 fn rfc_7520_4_4_hs256() {
-    let key = Key::new(&bytes("hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg"));
+    let secret = bytes("hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg");
+    let key = Key::prefixed(b"", &secret).unwrap();
     let header = "eyJhbGciOiJIUzI1NiIsImtpZCI6IjAxOGMwYWU1LTRkOWItNDcxYi1iZmQ2LWVlZjMxNGJjNzAzNyJ9";
     let signature = "s0h6KThzkfBBBkLspW1h84VsJZFTsPPqMDA7g1Md7p0";
 
