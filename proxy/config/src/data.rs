@@ -4,7 +4,6 @@
 //! Both are read strictly: a name twice in a table is a problem, and so is what JSON
 //! cannot hold. Nothing is checked beyond that.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -127,17 +126,6 @@ impl Node {
                 let members = entries.iter();
                 Json::Object(members.map(|it| (it.key.clone(), it.value.json())).collect())
             }
-        }
-    }
-
-    /// Adds the place of each value below `pointer`.
-    pub(crate) fn places(&self, pointer: &str, places: &mut BTreeMap<String, Place>) {
-        places.insert(pointer.to_owned(), self.place.clone());
-        for (at, item) in self.items().iter().enumerate() {
-            item.places(&format!("{pointer}/{at}"), places);
-        }
-        for entry in self.entries() {
-            entry.value.places(&below(pointer, &entry.key), places);
         }
     }
 }

@@ -25,6 +25,7 @@ mod resource;
 mod respond;
 mod route;
 mod rules;
+mod settings_places;
 mod source;
 mod stage;
 mod tls;
@@ -58,6 +59,7 @@ pub use rules::{
     BodyRule, Edge, Items, Judge, Many, OtherMediaTypes, ParameterAt, ParameterRule, Range,
     RequestRules, Scalar, TextFormat, ValueKind, ValueRule,
 };
+pub use settings_places::SettingsPlaces;
 pub use source::{CacheRule, IdentitySource, RequestPart};
 pub use stage::Stage;
 pub use tls::{CertificateFiles, ClientCertificate, ListenerTls, TlsVersion};

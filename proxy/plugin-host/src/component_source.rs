@@ -1,9 +1,15 @@
 //! Where components come from: the plugin directory, then the program itself.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::code_cache::Digest;
 
 /// Bytes a component file may have.
 const COMPONENT_BYTES: u64 = 128 << 20;
@@ -47,6 +53,42 @@ impl std::fmt::Display for ComponentOrigin {
     }
 }
 
+/// A component of the program itself.
+#[derive(Debug)]
+pub(crate) struct Builtin {
+    pub(crate) name: &'static str,
+    bytes: &'static [u8],
+    /// Taken once: it takes a millisecond a megabyte, and each reload asks for it.
+    digest: OnceLock<Digest>,
+}
+
+impl Builtin {
+    /// Of a name and bytes.
+    pub(crate) fn new((name, bytes): (&'static str, &'static [u8])) -> Self {
+        Self { name, bytes, digest: OnceLock::new() }
+    }
+}
+
+/// A component that was found.
+pub(crate) struct Found {
+    pub(crate) bytes: Cow<'static, [u8]>,
+    /// The SHA-256 of the bytes.
+    pub(crate) digest: Digest,
+    pub(crate) origin: ComponentOrigin,
+}
+
+impl Found {
+    fn in_file((bytes, path): (Vec<u8>, PathBuf)) -> Self {
+        let digest = Sha256::digest(&bytes).into();
+        Self { bytes: Cow::Owned(bytes), digest, origin: ComponentOrigin::File(path) }
+    }
+
+    fn in_program(builtin: &Builtin) -> Self {
+        let digest = *builtin.digest.get_or_init(|| Sha256::digest(builtin.bytes).into());
+        Self { bytes: Cow::Borrowed(builtin.bytes), digest, origin: ComponentOrigin::Builtin }
+    }
+}
+
 /// Why a component cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SourceProblem {
@@ -78,17 +120,17 @@ pub(crate) enum SourceProblem {
 pub(crate) fn find(
     name: &str,
     files: ComponentFiles<'_>,
-    builtins: &[(&'static str, &'static [u8])],
-) -> Result<(Vec<u8>, ComponentOrigin), SourceProblem> {
+    builtins: &[Builtin],
+) -> Result<Found, SourceProblem> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
         return Err(SourceProblem::Name(name.to_owned()));
     }
     if let Some(found) = find_file(name, files)? {
-        return Ok(found);
+        return Ok(Found::in_file(found));
     }
-    match builtins.iter().find(|(builtin, _)| *builtin == name) {
-        Some((_, bytes)) => Ok((bytes.to_vec(), ComponentOrigin::Builtin)),
+    match builtins.iter().find(|builtin| builtin.name == name) {
+        Some(builtin) => Ok(Found::in_program(builtin)),
         None => {
             Err(SourceProblem::Unknown { name: name.to_owned(), known: known(files, builtins) })
         }
@@ -98,21 +140,18 @@ pub(crate) fn find(
 fn find_file(
     name: &str,
     files: ComponentFiles<'_>,
-) -> Result<Option<(Vec<u8>, ComponentOrigin)>, SourceProblem> {
+) -> Result<Option<(Vec<u8>, PathBuf)>, SourceProblem> {
     let directory = match files {
         ComponentFiles::In(directory) => directory,
         ComponentFiles::Kept(kept) => {
-            let found = |kept: &KeptComponent| {
-                (kept.bytes.clone(), ComponentOrigin::File(kept.path.clone()))
-            };
-            return Ok(kept.get(name).map(found));
+            return Ok(kept.get(name).map(|kept| (kept.bytes.clone(), kept.path.clone())));
         }
     };
     let Some(path) = directory.map(|directory| component_path(directory, name)) else {
         return Ok(None);
     };
     match read_file(&path) {
-        Ok(bytes) => Ok(Some((bytes, ComponentOrigin::File(path)))),
+        Ok(bytes) => Ok(Some((bytes, path))),
         Err(SourceProblem::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             Ok(None)
         }
@@ -137,8 +176,8 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, SourceProblem> {
     Ok(bytes)
 }
 
-fn known(files: ComponentFiles<'_>, builtins: &[(&'static str, &'static [u8])]) -> Vec<String> {
-    let mut names: Vec<String> = builtins.iter().map(|(name, _)| (*name).to_owned()).collect();
+fn known(files: ComponentFiles<'_>, builtins: &[Builtin]) -> Vec<String> {
+    let mut names: Vec<String> = builtins.iter().map(|builtin| builtin.name.to_owned()).collect();
     let directory = match files {
         ComponentFiles::In(directory) => directory,
         ComponentFiles::Kept(kept) => {

@@ -14,6 +14,7 @@ use wasmtime::{
 use crate::capability::{Issuers, Stores, keyvalue};
 use crate::clock::{Clock, Ticker};
 use crate::code_cache::CodeCache;
+use crate::component_source::Builtin;
 use crate::credentials::CredentialSource;
 use crate::slots::Pool;
 use crate::state::State;
@@ -81,7 +82,7 @@ pub(crate) struct Inner {
     /// Compiled code, on disk and in memory.
     pub(crate) code: CodeCache,
     /// The components of the program itself.
-    pub(crate) builtins: Vec<(&'static str, &'static [u8])>,
+    pub(crate) builtins: Vec<Builtin>,
     /// Ticks the epochs of both engines while guests run.
     ticker: Ticker,
     /// The operator's store of credentials.
@@ -100,7 +101,7 @@ impl Engine {
             stores: Stores::default(),
             issuers: Issuers::default(),
             code: CodeCache::open(settings.cache_directory, &serving)?,
-            builtins: settings.builtins,
+            builtins: settings.builtins.into_iter().map(Builtin::new).collect(),
             ticker: start_clock(&serving, &imaging)?,
             credentials: settings.credentials,
             serving,
@@ -111,7 +112,7 @@ impl Engine {
 
     /// The names of the plugins that are part of the program.
     pub fn builtin_names(&self) -> impl Iterator<Item = &'static str> {
-        self.inner.builtins.iter().map(|(name, _)| *name)
+        self.inner.builtins.iter().map(|builtin| builtin.name)
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {

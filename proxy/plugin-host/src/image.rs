@@ -21,8 +21,10 @@ use crate::state::{Moment, Spent, State};
 pub(crate) struct Order {
     /// For which use; an order whose use is gone is dropped.
     pub(crate) loaded: Weak<LoadedUse>,
+    /// The name of the image in the code cache.
+    pub(crate) key: Digest,
     /// The component.
-    pub(crate) bytes: Arc<Vec<u8>>,
+    pub(crate) bytes: Cow<'static, [u8]>,
     /// A use without grants, to configure with.
     pub(crate) bare: Arc<UseShared>,
     /// What randomness that is drawn meanwhile may be for.
@@ -123,9 +125,8 @@ pub(crate) fn make_in_background(engine: &Engine, orders: Vec<Order>) {
 }
 
 fn make(engine: &Engine, loaded: &LoadedUse, order: &Order) -> Result<Component, ImageProblem> {
-    let key = key(&Sha256::digest(order.bytes.as_slice()).into(), &loaded.settings);
     let inner = engine.inner();
-    inner.code.component(&inner.serving, &key, || {
+    inner.code.component(&inner.serving, &order.key, || {
         snapshot(engine, &loaded.settings, (&order.bytes, &order.bare, order.drawn)).map(Cow::Owned)
     })
 }

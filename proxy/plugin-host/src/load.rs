@@ -22,7 +22,7 @@ use crate::abi::exports::lifecycle;
 use crate::breaker::Breaker;
 use crate::capability::{Clocks, KeyValue, Source, first_keys};
 use crate::code_cache::Digest;
-use crate::component_source::{ComponentFiles, ComponentOrigin, find};
+use crate::component_source::{ComponentFiles, ComponentOrigin, Found, find};
 use crate::credentials::CredentialSource;
 use crate::engine::Engine;
 use crate::host::PluginHost;
@@ -147,11 +147,12 @@ impl Engine {
         previous: Option<&PluginHost>,
     ) -> Result<(Arc<LoadedUse>, Option<image::Order>), Vec<Diagnostic>> {
         let at = |problem: LoadProblem| vec![problem.diagnostic(plugin_use)];
-        let (bytes, origin) = find(&plugin_use.plugin, files, &self.inner().builtins)
-            .map_err(|problem| at(LoadProblem::Source(problem)))?;
-        let digest: Digest = Sha256::digest(&bytes).into();
+        let Found { bytes, digest, origin } =
+            find(&plugin_use.plugin, files, &self.inner().builtins)
+                .map_err(|problem| at(LoadProblem::Source(problem)))?;
         let consent = Consent::for_origin(&origin);
-        let fingerprint = fingerprint(plugin_use, &digest, consent);
+        let settings = plugin_use.settings.to_string();
+        let fingerprint = fingerprint((plugin_use, &settings), &digest, consent);
         if let Some(unchanged) = previous.and_then(|host| host.by_fingerprint(&fingerprint)) {
             return Ok((unchanged, None));
         }
@@ -174,7 +175,6 @@ impl Engine {
         opened.credentials = self.credentials(plugin_use, &surface).map_err(at)?;
         let (name, budget) = (&plugin_use.name, plugin_use.budget);
         let shared = Arc::new(UseShared::new(name, budget, clocks, opened));
-        let settings = plugin_use.settings.to_string();
         let isolation = plugin_use.isolation.unwrap_or(match origin {
             ComponentOrigin::Builtin => Isolation::Reuse(REUSE),
             ComponentOrigin::File(_) => Isolation::Fresh,
@@ -183,11 +183,12 @@ impl Engine {
         let is_worth_it = isolation == Isolation::Fresh || introduction.took > SLOW_CONFIGURE;
         let wants_image =
             is_worth_it && (introduction.random == Spent::No || drawn == Drawn::Harmless);
+        let image = image::key(&digest, &settings);
         let loaded = Arc::new(LoadedUse {
             names: Names { name: plugin_use.name.clone(), plugin: plugin_use.plugin.clone() },
             fingerprint,
             origin,
-            code: vec![digest, image::key(&digest, &settings)],
+            code: vec![digest, image],
             shared,
             settings,
             prepared: ArcSwap::new(prepared),
@@ -204,7 +205,8 @@ impl Engine {
         });
         let order = wants_image.then(|| image::Order {
             loaded: Arc::downgrade(&loaded),
-            bytes: Arc::new(bytes),
+            key: image,
+            bytes,
             bare,
             drawn,
         });
@@ -357,14 +359,18 @@ fn keeping(plugin_use: &PluginUse, isolation: Isolation, pool: &Pool) -> Keeping
 }
 
 /// A digest of everything a loaded use depends on.
-fn fingerprint(plugin_use: &PluginUse, component: &Digest, consent: Consent) -> Digest {
+fn fingerprint(
+    (plugin_use, settings): (&PluginUse, &str),
+    component: &Digest,
+    consent: Consent,
+) -> Digest {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     };
     part(component);
-    part(plugin_use.settings.to_string().as_bytes());
+    part(settings.as_bytes());
     // `Debug` hides the secrets' bytes, which follow by themselves.
     let PluginUse {
         name,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{CacheRule, Grants, IdentitySource};
+use super::{CacheRule, Grants, IdentitySource, SettingsPlaces};
 use crate::diagnostic::Place;
 
 /// The index of a [`PluginUse`] in [`Gateway::plugin_uses`](super::Gateway::plugin_uses).
@@ -52,9 +52,8 @@ pub struct PluginUse {
     pub plugin_place: Place,
     /// The settings, as the JSON text that `configure` receives.
     pub settings: serde_json::Value,
-    /// Where each member of the settings is written, by JSON Pointer; the empty
-    /// pointer is the whole.
-    pub settings_places: BTreeMap<String, Place>,
+    /// Where each member of the settings is written.
+    pub settings_places: SettingsPlaces,
     /// Whether an instance serves one request or many.
     pub isolation: Option<Isolation>,
     /// What the plugin may do.

@@ -10,7 +10,8 @@ use super::{Resolver, check_names, grants, source};
 use crate::diagnostic::Place;
 use crate::document::{self, Composable, Document, IsolationWord, Text};
 use crate::gateway::{
-    Authorization, Budget, Grants, Isolation, OnFault, PluginUse, PluginUseId, Role, Use,
+    Authorization, Budget, Grants, Isolation, OnFault, PluginUse, PluginUseId, Role,
+    SettingsPlaces, Use,
 };
 use crate::read::{Either, Named};
 
@@ -184,7 +185,7 @@ impl PluginUses {
 pub(super) fn of_schemas(
     name: String,
     plugin: &str,
-    (settings, settings_places): (serde_json::Value, BTreeMap<String, Place>),
+    (settings, settings_places): (serde_json::Value, SettingsPlaces),
     place: Place,
     written: &document::JsonRules,
 ) -> PluginUse {
@@ -242,7 +243,7 @@ fn plugin_use(
         plugin: written.plugin.value.clone(),
         plugin_place: written.plugin.place.clone(),
         settings: written.settings.0.value.clone(),
-        settings_places: written.settings.0.places.clone(),
+        settings_places: SettingsPlaces::of(written.settings.0.places.clone()),
         isolation: written.isolation.as_ref().map(isolation),
         grants: grants::grants(&written.grants, resolver),
         secret_places: grants::secret_places(&written.grants),

@@ -17,7 +17,7 @@ use super::{Resolver, files, plugin_use};
 use crate::data::{self, Node, Value};
 use crate::diagnostic::Place;
 use crate::document::{self, FilePath};
-use crate::gateway::{PluginUseId, Use};
+use crate::gateway::{PluginUseId, SettingsPlaces, Use};
 
 /// What is encoded in names: all that RFC 3986, section 2.3 does not call unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -131,26 +131,24 @@ impl<'d> Schemas<'d> {
     /// Makes the plugin use, if there is a schema.
     pub(super) fn finish(self, plugins: &mut PluginUses) {
         let Some(id) = self.id else { return };
-        let mut places = BTreeMap::new();
+        let mut places = SettingsPlaces::default();
         let mut documents = serde_json::Map::new();
-        for (name, node) in &self.files {
+        for (name, node) in self.files {
             let Some(node) = node else { continue };
-            node.places(&data::below("/documents", name), &mut places);
             documents.insert(name.clone(), node.json());
+            places.add_file(data::below("/documents", &name), node);
         }
         let mut schemas = serde_json::Map::new();
         let mut first = None;
         for (name, (schema, place)) in self.schemas {
-            places.insert(data::below("/schemas", &name), place.clone());
+            places.add(data::below("/schemas", &name), place.clone());
             first.get_or_insert(place);
             schemas.insert(name, schema);
         }
         let place = first.unwrap_or_else(|| self.written.place.clone());
-        places.insert(String::new(), place.clone());
+        places.add(String::new(), place.clone());
         let written = self.written;
-        let settings = json!({
-            "documents": documents,
-            "schemas": schemas,
+        let mut settings = json!({
             "formats": match written.formats {
                 document::Formats::Check => "check",
                 document::Formats::Ignore => "ignore",
@@ -164,6 +162,11 @@ impl<'d> Schemas<'d> {
                 "violations": written.violations.0,
             },
         });
+        // `json!` would copy them.
+        if let Json::Object(members) = &mut settings {
+            members.insert("documents".to_owned(), Json::Object(documents));
+            members.insert("schemas".to_owned(), Json::Object(schemas));
+        }
         // A space, so that no validator can have the name.
         let name = format!("{} schemas", self.api);
         plugins.fill(id, plugin_use::of_schemas(name, PLUGIN, (settings, places), place, written));

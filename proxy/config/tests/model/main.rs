@@ -164,7 +164,7 @@ fn plugin_uses_are_as_written() {
     };
     assert_eq!((partners.plugin.as_str(), partners.plugin_place.text()), ("jwt", "\"jwt\""));
     assert_eq!(partners.settings["audience"][0], "orders");
-    assert_eq!(partners.settings_places["/audience/0"].text(), "\"orders\"");
+    assert_eq!(partners.settings_places.get("/audience/0").unwrap().text(), "\"orders\"");
     assert_eq!(partners.isolation, Some(Isolation::Reuse(7)));
     assert_eq!(partners.on_fault, OnFault::Deny);
     let grants = &partners.grants;

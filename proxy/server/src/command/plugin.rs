@@ -11,7 +11,7 @@ mod test;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use portcullis_config::{Budget, Grants, OnFault, Place, PluginUse, Role};
+use portcullis_config::{Budget, Grants, OnFault, Place, PluginUse, Role, SettingsPlaces};
 use portcullis_plugin_host::{Engine, EngineError, EngineSettings};
 
 /// What can be done with a plugin.
@@ -55,7 +55,7 @@ fn standalone(plugin: &str, roles: Vec<Role>, settings: serde_json::Value) -> Pl
         plugin: plugin.to_owned(),
         plugin_place: Place::synthetic(),
         settings,
-        settings_places: std::collections::BTreeMap::new(),
+        settings_places: SettingsPlaces::default(),
         isolation: None,
         grants: Grants::default(),
         secret_places: std::collections::BTreeMap::new(),
