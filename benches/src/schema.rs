@@ -12,7 +12,7 @@ use tokio::task::unconstrained;
 
 use crate::Effort;
 use crate::asked::{self, Asked};
-use crate::meter::{median, thread_cpu};
+use crate::meter::{median, spread, thread_cpu};
 use crate::site::Site;
 use crate::table::Table;
 
@@ -27,68 +27,104 @@ pub(crate) fn measure(effort: Effort) -> Result<()> {
     loading()
 }
 
+/// How instances are kept, and by which schema they judge.
+struct Case {
+    name: &'static str,
+    isolation: &'static str,
+    schema: fn() -> Value,
+}
+
+const REUSED: &str = "{ reuse = 1_000_000 }";
+const FRESH: &str = "\"fresh\"";
+
+/// Each fresh one after the reused one that it is held against.
+const CASES: [Case; 4] = [
+    Case { name: "`json-schema`, reused", isolation: REUSED, schema: order },
+    Case { name: "… fresh, from its image", isolation: FRESH, schema: order },
+    Case { name: "… reused, a schema of 600 KB", isolation: REUSED, schema: huge },
+    Case { name: "… fresh, from its image, a schema of 600 KB", isolation: FRESH, schema: huge },
+];
+
+/// Microseconds of a small and of a large body.
+type Round = [f64; 2];
+
 fn judging(effort: Effort) -> Result<()> {
     let builtins = portcullis_builtin_plugins::components().to_vec();
     let engine = Engine::start(EngineSettings { builtins, ..EngineSettings::default() })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let bodies = [("1 KB", body(7), 5_000), ("50 KB", body(380), 300)];
-    let columns =
-        ["a body against a schema", "1 KB, CPU µs", "× native", "50 KB, CPU µs", "× native"];
-    let mut table = Table::new(&columns);
+    let bodies = [(body(7), 5_000), (body(380), 300)];
+    let [(small, many), (large, few)] = &bodies;
     let validator = jsonschema::validator_for(&order()).map_err(|it| anyhow!("{it}"))?;
-    let natively = |body: &[u8], calls| {
-        timed(effort, calls, || {
-            let value: Value = serde_json::from_slice(body)?;
-            ensure!(validator.is_valid(&value), "the body is not valid");
-            Ok(())
-        })
-    };
-    let [(_, one, calls), (_, other, fewer)] = &bodies;
-    let [small, large] = [natively(one, *calls)?, natively(other, *fewer)?];
-    table.row("native: serde_json and jsonschema", cells([small, large], [small, large]));
-    for (name, isolation, schema) in [
-        ("`json-schema`, reused", "{ reuse = 1_000_000 }", order()),
-        ("… fresh, from its image", "\"fresh\"", order()),
-        ("… reused, a schema of 600 KB", "{ reuse = 1_000_000 }", huge()),
-        ("… fresh, from its image, a schema of 600 KB", "\"fresh\"", huge()),
-    ] {
-        let caller = Caller::new(&engine, isolation, &schema)?;
-        let mut took = [0.0; 2];
-        for ((_, body, calls), took) in bodies.iter().zip(&mut took) {
-            runtime.block_on(unconstrained(caller.ask(body, 50)))?;
-            let mut times = Vec::new();
-            for _ in 0..effort.rounds {
-                times.push(caller.round(body, *calls, &runtime).context(name)?);
-            }
-            *took = median(times);
+    let mut callers = Vec::new();
+    for case in &CASES {
+        let caller = Caller::new(&engine, case)?;
+        for (body, _) in &bodies {
+            runtime.block_on(unconstrained(caller.ask(body, 50))).context(case.name)?;
         }
-        table.row(name, cells(took, [small, large]));
+        callers.push((caller, Vec::<Round>::new()));
     }
-    println!("{table}");
+    let mut native = Vec::<Round>::new();
+    // In turns, so that what disturbs the machine disturbs them all.
+    for _ in 0..effort.rounds {
+        native.push([natively(&validator, small, *many)?, natively(&validator, large, *few)?]);
+        for (caller, times) in &mut callers {
+            let small = caller.round(small, *many, &runtime)?;
+            times.push([small, caller.round(large, *few, &runtime)?]);
+        }
+    }
+    let times: Vec<Vec<Round>> = callers.into_iter().map(|(_, times)| times).collect();
+    show(&native, &times);
     Ok(())
 }
 
-fn cells([small, large]: [f64; 2], [native_small, native_large]: [f64; 2]) -> [String; 4] {
-    let ratio = |took: f64, native: f64| format!("{:.2}", took / native);
-    [
-        format!("{small:.1}"),
-        ratio(small, native_small),
-        format!("{large:.0}"),
-        ratio(large, native_large),
-    ]
+/// Ratios and differences are taken within a round.
+fn show(native: &[Round], cases: &[Vec<Round>]) {
+    let columns =
+        ["a body against a schema", "1 KB, CPU µs", "× native", "50 KB, CPU µs", "× native"];
+    let mut table = Table::new(&columns);
+    let cells = |times: &[Round]| {
+        let ratios: Vec<Round> =
+            pairs(times, native).map(|([a, b], [c, d])| [a / c, b / d]).collect();
+        let ([small, large], [ratio, of_large]) = (middle(times), middle(&ratios));
+        [
+            format!("{small:.1}"),
+            format!("{ratio:.2}"),
+            format!("{large:.0}"),
+            format!("{of_large:.2}"),
+        ]
+    };
+    table.row("native: serde_json and jsonschema", cells(native));
+    for (case, times) in CASES.iter().zip(cases) {
+        table.row(case.name, cells(times));
+    }
+    println!("{table}");
+    let columns = ["a fresh instance above a reused one", "1 KB, CPU µs", "least–most"];
+    let mut table = Table::new(&columns);
+    for (name, pair) in ["the schema", "a schema of 600 KB"].iter().zip(cases.chunks(2)) {
+        let [reused, fresh] = pair else { continue };
+        let above: Vec<f64> = pairs(fresh, reused).map(|([a, _], [b, _])| a - b).collect();
+        let (least, most) = spread(above.iter().copied());
+        table.row(*name, [format!("{:.1}", median(above)), format!("{least:.1}–{most:.1}")]);
+    }
+    println!("{table}");
 }
 
-/// Processor time of this thread for each call, in microseconds: the median of rounds.
-fn timed(effort: Effort, calls: u32, mut once: impl FnMut() -> Result<()>) -> Result<f64> {
-    let mut times = Vec::new();
-    for _ in 0..effort.rounds {
-        let started = thread_cpu();
-        for _ in 0..calls {
-            once()?;
-        }
-        times.push((thread_cpu() - started).as_secs_f64() * 1e6 / f64::from(calls));
+fn pairs(one: &[Round], other: &[Round]) -> impl Iterator<Item = (Round, Round)> {
+    one.iter().copied().zip(other.iter().copied())
+}
+
+fn middle(times: &[Round]) -> Round {
+    [median(times.iter().map(|[small, _]| *small)), median(times.iter().map(|[_, large]| *large))]
+}
+
+/// Processor time of this thread for each judgement without the gateway, in microseconds.
+fn natively(validator: &jsonschema::Validator, body: &[u8], calls: u32) -> Result<f64> {
+    let started = thread_cpu();
+    for _ in 0..calls {
+        let value: Value = serde_json::from_slice(body)?;
+        ensure!(validator.is_valid(&value), "the body is not valid");
     }
-    Ok(median(times))
+    Ok((thread_cpu() - started).as_secs_f64() * 1e6 / f64::from(calls))
 }
 
 /// A loaded schema.
@@ -98,8 +134,8 @@ struct Caller {
 }
 
 impl Caller {
-    fn new(engine: &Engine, isolation: &str, schema: &Value) -> Result<Self> {
-        let (_site, gateway) = gateway(&[schema.to_string()], isolation)?;
+    fn new(engine: &Engine, case: &Case) -> Result<Self> {
+        let gateway = read(&site(&[(case.schema)().to_string()], case.isolation)?)?;
         let rules =
             gateway.apis.first().and_then(|api| api.routes.first()).map(|it| it.rules.clone());
         let rules = rules.context("a route")?;
@@ -109,12 +145,15 @@ impl Caller {
             return Err(anyhow!("no schema judges"));
         };
         let host = engine.load(&gateway, None).map_err(|problems| anyhow!("{problems}"))?;
-        if isolation == "\"fresh\"" {
+        // One that is made meanwhile would slow down what is measured.
+        asked::wait_while_images_are_made(&host, IMAGE)?;
+        if case.isolation == FRESH {
             asked::wait_for_image(&host, IMAGE)?;
         }
         Ok(Self { host, target })
     }
 
+    /// Processor time of this thread for each call, in microseconds.
     fn round(&self, body: &[u8], calls: u32, runtime: &Runtime) -> Result<f64> {
         let started = thread_cpu();
         runtime.block_on(unconstrained(self.ask(body, calls)))?;
@@ -151,15 +190,14 @@ fn loading() -> Result<()> {
             ..EngineSettings::default()
         };
         let engine = Engine::start(settings)?;
-        let mut schemas: Vec<String> = (0..routes).map(|at| numbered(at).to_string()).collect();
+        let schemas: Vec<String> = (0..routes).map(|at| numbered(at).to_string()).collect();
+        let site = site(&schemas, REUSED)?;
         // Once before, so that compiled code is there as after any start but the first.
-        load(&engine, &schemas, None)?;
-        let (host, took) = load(&engine, &schemas, None)?;
-        let (_, unchanged) = load(&engine, &schemas, Some(&host))?;
-        if let Some(first) = schemas.first_mut() {
-            *first = numbered(routes).to_string();
-        }
-        let (_, changed) = load(&engine, &schemas, Some(&host))?;
+        load(&engine, &site, None)?;
+        let (host, took) = load(&engine, &site, None)?;
+        let (host, unchanged) = load(&engine, &site, Some(&host))?;
+        write_schema(&site, 0, &numbered(routes).to_string())?;
+        let (_, changed) = load(&engine, &site, Some(&host))?;
         let cells = [took, changed, unchanged].map(|it| format!("{:.1}", it.as_secs_f64() * 1e3));
         table.row(routes.to_string(), cells);
     }
@@ -167,13 +205,14 @@ fn loading() -> Result<()> {
     Ok(())
 }
 
+/// Loads what a site holds, from its files on.
 fn load(
     engine: &Engine,
-    schemas: &[String],
+    site: &Site,
     previous: Option<&PluginHost>,
 ) -> Result<(PluginHost, Duration)> {
     let started = Instant::now();
-    let (_site, gateway) = gateway(schemas, "{ reuse = 1_000_000 }")?;
+    let gateway = read(site)?;
     let host = engine.load(&gateway, previous).map_err(|problems| anyhow!("{problems}"))?;
     let took = started.elapsed();
     // Its image is made beside, and would slow down what is measured next.
@@ -181,8 +220,12 @@ fn load(
     Ok((host, took))
 }
 
-/// A configuration of one API with a route for each schema.
-fn gateway(schemas: &[String], isolation: &str) -> Result<(Site, portcullis_config::Gateway)> {
+fn read(site: &Site) -> Result<portcullis_config::Gateway> {
+    portcullis_config::load(&site.config()).map_err(|problems| anyhow!("{problems}"))
+}
+
+/// A site of one API with a route for each schema.
+fn site(schemas: &[String], isolation: &str) -> Result<Site> {
     let site = Site::new()?;
     let mut config = format!(
         "listeners.public.address = \"127.0.0.1:0\"\nauthorizer = \"none\"\n\
@@ -191,15 +234,17 @@ fn gateway(schemas: &[String], isolation: &str) -> Result<(Site, portcullis_conf
          [apis.bench.routes]\n"
     );
     for (at, schema) in schemas.iter().enumerate() {
-        std::fs::write(site.path().join(format!("{at}.json")), schema)?;
+        write_schema(&site, at, schema)?;
         config.push_str(&format!(
             "\"POST /{at}\" = {{ respond = {{}}, validate = {{ body = \"{at}.json\" }} }}\n"
         ));
     }
     std::fs::write(site.config(), config)?;
-    let gateway =
-        portcullis_config::load(&site.config()).map_err(|problems| anyhow!("{problems}"))?;
-    Ok((site, gateway))
+    Ok(site)
+}
+
+fn write_schema(site: &Site, at: usize, schema: &str) -> Result<()> {
+    Ok(std::fs::write(site.path().join(format!("{at}.json")), schema)?)
 }
 
 /// An order with so many lines.
