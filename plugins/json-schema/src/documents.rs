@@ -8,6 +8,7 @@ use jsonschema::{Draft, Retrieve, Uri};
 use portcullis_plugin_sdk::SettingsError;
 use serde_json::Value;
 
+use crate::meta::MetaSchemas;
 use crate::openapi;
 use crate::pointer::below;
 use crate::settings::Dialect;
@@ -26,6 +27,7 @@ pub(crate) struct Documents {
     by_name: Arc<BTreeMap<String, Value>>,
     /// The schemas that were looked at, each with all that is in it: pointers by document.
     seen: BTreeMap<String, BTreeSet<String>>,
+    meta: MetaSchemas,
 }
 
 /// A schema: its document's name and a JSON Pointer.
@@ -41,7 +43,8 @@ impl Documents {
                 *named = Value::from(DRAFT_2020_12);
             }
         }
-        Self { dialect, by_name: Arc::new(by_name), seen: BTreeMap::new() }
+        let seen = BTreeMap::new();
+        Self { dialect, by_name: Arc::new(by_name), seen, meta: MetaSchemas::default() }
     }
 
     /// Checks a schema, and all that it refers to by path and pointer.
@@ -61,7 +64,7 @@ impl Documents {
                 openapi::rewrite(schema, self.dialect);
             }
             let draft = self.dialect.draft().detect(schema);
-            is_schema(draft, schema).map_err(|(below, message)| {
+            self.meta.judge(draft, schema).map_err(|(below, message)| {
                 SettingsError::at(format!("{}{below}", place(name, pointer)), message)
             })?;
             let mut references = Vec::new();
@@ -100,6 +103,14 @@ impl Documents {
     /// Whether a document has no name but its own, and refers to nothing outside of itself.
     pub(crate) fn stands_alone(&self, name: &str) -> bool {
         self.by_name.get(name).is_some_and(|document| !reaches_out(document))
+    }
+
+    /// Whether a document is in a dialect by what it says of itself, or says nothing.
+    pub(crate) fn is_in(&self, dialect: Dialect, name: &str) -> bool {
+        let is_in = |document: &Value| {
+            document.get("$schema").is_none() || Dialect::of(document) == Some(dialect)
+        };
+        self.by_name.get(name).is_some_and(is_in)
     }
 
     /// Every document that holds a schema that was looked at, with its URI.
@@ -318,19 +329,4 @@ fn within(value: &Value, pointer: &str, found: &mut Vec<(String, String)>) {
     if !has_id("$id") && !has_id("id") {
         references_in(value, pointer, found);
     }
-}
-
-/// Whether a value is a schema of a draft; else where it is not, and why.
-fn is_schema(draft: Draft, schema: &Value) -> Result<(), (String, String)> {
-    let judged = match draft {
-        Draft::Draft4 => jsonschema::draft4::meta::validate(schema),
-        Draft::Draft6 => jsonschema::draft6::meta::validate(schema),
-        Draft::Draft7 => jsonschema::draft7::meta::validate(schema),
-        Draft::Draft201909 => jsonschema::draft201909::meta::validate(schema),
-        _ => jsonschema::draft202012::meta::validate(schema),
-    };
-    judged.map_err(|error| {
-        let message = format!("is no schema: {}", error.masked_with("it"));
-        (error.instance_path().to_string(), message)
-    })
 }

@@ -13,6 +13,7 @@
 mod documents;
 mod json;
 mod message;
+mod meta;
 mod node;
 mod openapi;
 mod pointer;

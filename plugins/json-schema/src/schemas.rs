@@ -1,9 +1,13 @@
 //! From settings to schemas that are compiled once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{PatternOptions, ReferencingError, Registry, ValidationError, Validator};
+use jsonschema::{
+    PatternOptions, ReferencingError, Registry, Retrieve, ValidationError, ValidationOptions,
+    Validator,
+};
 use portcullis_plugin_sdk::SettingsError;
 use serde_json::{Value, json};
 
@@ -14,6 +18,8 @@ use crate::settings::{Dialect, Formats, SchemaAt, Settings};
 
 /// Bytes of one compiled pattern, and of what matching it may keep.
 const PATTERN_BYTES: usize = 1 << 20;
+/// The URI of documents that only refer to others.
+const REFERRING: &str = "json-schema:///.portcullis/schema";
 
 /// Compiles every schema of the settings, by name.
 pub(crate) fn compile(
@@ -34,19 +40,33 @@ pub(crate) fn compile(
         }
         let stands_alone =
             |at: &SchemaAt| at.pointer.is_empty() && documents.stands_alone(&at.document);
-        let is_registry_needed = !schemas.iter().all(|(_, at)| stands_alone(at));
         let neighbours = documents.retriever();
-        let registry = Registry::new()
-            .draft(dialect.draft())
-            .retriever(neighbours.clone())
-            .extend(documents.with_uris().filter(|_| is_registry_needed))
-            .and_then(|builder| builder.prepare())
-            .map_err(|error| unprepared(&error, &documents))?;
+        let prepared = || {
+            let registry = Registry::new().draft(dialect.draft()).retriever(neighbours.clone());
+            registry.extend(documents.with_uris()).and_then(|builder| builder.prepare())
+        };
+        let registry = match schemas.as_slice() {
+            [(_, at)] if stands_alone(at) => None,
+            // What is wrong with one of them is told when it is compiled alone.
+            schemas if schemas.iter().all(|(_, at)| stands_alone(at)) => prepared().ok(),
+            _ => Some(prepared().map_err(|error| unprepared(&error, &documents))?),
+        };
+        let by = (dialect, settings.formats);
+        // A document that has other names, or reaches out, may mean another thing where it is
+        // referred to.
+        let like_references = schemas.iter().copied().filter(|(_, at)| {
+            !at.pointer.is_empty() || (stands_alone(at) && documents.is_in(dialect, &at.document))
+        });
+        let mut together = compile_together(like_references, by, (registry.as_ref(), &neighbours));
         for (name, at) in schemas {
             // Each schema that is compiled with a registry copies what that knows of documents.
-            let reach = (&documents, (!stands_alone(at)).then_some(&registry), &neighbours);
-            let schema = compile_one(at, (dialect, settings.formats), reach);
-            let schema = schema.map_err(|error| uncompiled(name, &error, &documents))?;
+            let known = registry.as_ref().filter(|_| !stands_alone(at));
+            let reach = (&documents, known, &neighbours);
+            let schema = match together.remove(name) {
+                Some(schema) => schema,
+                None => compile_one(at, by, reach)
+                    .map_err(|error| uncompiled(name, &error, &documents))?,
+            };
             compiled.insert(name.clone(), schema);
         }
     }
@@ -72,27 +92,62 @@ fn dialect(
     })
 }
 
-fn compile_one(
-    at: &SchemaAt,
+/// How schemas of a dialect are compiled.
+fn options<'r>(
     (dialect, formats): (Dialect, Formats),
-    (documents, registry, neighbours): (&Documents, Option<&Registry<'_>>, &Neighbours),
-) -> Result<Validator<Strict>, ValidationError<'static>> {
+    (registry, neighbours): (Option<&'r Registry<'r>>, &Neighbours),
+) -> ValidationOptions<'r, Arc<dyn Retrieve>, Strict> {
     let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES);
-    let mut options = jsonschema::options_for::<Strict>()
+    let options = jsonschema::options_for::<Strict>()
         .with_draft(dialect.draft())
         .with_retriever(neighbours.clone())
         .with_pattern_options(patterns)
         .should_validate_formats(formats == Formats::Check)
         .with_format("byte", |text: &str| is_base64(text));
-    if let Some(registry) = registry {
-        options = options.with_registry(registry);
+    match registry {
+        Some(registry) => options.with_registry(registry),
+        None => options,
     }
+}
+
+/// Compiles schemas as one document that refers to each. In a guest the crate makes what
+/// it judges documents by anew for each, which takes longer than compiling one. A single
+/// one gains nothing; those that do not compile are missing.
+fn compile_together<'s>(
+    schemas: impl Iterator<Item = (&'s String, &'s SchemaAt)>,
+    by: (Dialect, Formats),
+    (registry, neighbours): (Option<&Registry<'_>>, &Neighbours),
+) -> BTreeMap<&'s String, Validator<Strict>> {
+    let (names, references): (Vec<&String>, Vec<Value>) =
+        schemas.map(|(name, at)| (name, reference_to(at))).unzip();
+    if names.len() < 2 || registry.is_none() {
+        return BTreeMap::new();
+    }
+    let options = options(by, (registry, neighbours)).with_base_uri(REFERRING);
+    let Ok(validators) = options.build_map(&json!({ "references": references })) else {
+        return BTreeMap::new();
+    };
+    let compiled = |(at, name)| {
+        let validator = validators.get(&format!("#/references/{at}"))?;
+        Some((name, validator.clone()))
+    };
+    names.into_iter().enumerate().filter_map(compiled).collect()
+}
+
+fn compile_one(
+    at: &SchemaAt,
+    by: (Dialect, Formats),
+    (documents, registry, neighbours): (&Documents, Option<&Registry<'_>>, &Neighbours),
+) -> Result<Validator<Strict>, ValidationError<'static>> {
+    let options = options(by, (registry, neighbours));
     match documents.whole(&at.document).filter(|_| at.pointer.is_empty()) {
         Some(document) => options.with_base_uri(Documents::uri(&at.document, "")).build(document),
-        None => options
-            .with_base_uri("json-schema:///.portcullis/schema")
-            .build(&json!({ "$ref": Documents::uri(&at.document, &at.pointer) })),
+        None => options.with_base_uri(REFERRING).build(&reference_to(at)),
     }
+}
+
+fn reference_to(at: &SchemaAt) -> Value {
+    json!({ "$ref": Documents::uri(&at.document, &at.pointer) })
 }
 
 fn uncompiled(name: &str, error: &ValidationError<'_>, documents: &Documents) -> SettingsError {

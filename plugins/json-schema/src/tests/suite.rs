@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use portcullis_plugin_sdk::{Request, Validator as _};
 use serde_json::{Value, json};
 
-use super::{judge, of_settings};
+use super::of_settings;
 
 /// Where `cargo xtask clients` puts it.
 fn suite() -> PathBuf {
@@ -48,7 +49,8 @@ fn remotes() -> BTreeMap<String, Value> {
     files.iter().map(|file| (name(file), read(file))).collect()
 }
 
-/// Judges every case of a folder; what does not come out as the suite says.
+/// Judges every case of a folder; what does not come out as the suite says. A schema is
+/// compiled alone, and together with others.
 fn failures(folder: &str, dialect: &str, formats: &str) -> (usize, Vec<String>) {
     let remotes = remotes();
     let mut files = Vec::new();
@@ -63,28 +65,30 @@ fn failures(folder: &str, dialect: &str, formats: &str) -> (usize, Vec<String>) 
             let mut documents = remotes.clone();
             documents.retain(|_, _| group["schema"].to_string().contains("localhost:1234"));
             documents.insert("a".to_owned(), group["schema"].clone());
-            let settings = json!({
-                "documents": documents,
-                "schemas": { "a": { "document": "a", "dialect": dialect } },
-                "formats": formats,
-            });
-            let plugin = match of_settings(settings) {
-                Ok(plugin) => plugin,
-                Err(error) => {
-                    failures.push(format!("{name}: {} {}", error.pointer, error.message));
-                    continue;
-                }
-            };
-            for case in group["tests"].as_array().unwrap() {
-                cases += 1;
-                let valid = judge(&plugin, case["data"].to_string()).is_empty();
-                if valid != case["valid"] {
-                    failures.push(format!("{name}: {} is {valid}", case["description"]));
-                }
+            let schema = json!({ "document": "a", "dialect": dialect });
+            cases += group["tests"].as_array().unwrap().len();
+            for schemas in [json!({ "a": schema }), json!({ "a": schema, "b": schema })] {
+                let settings =
+                    json!({ "documents": documents, "schemas": schemas, "formats": formats });
+                let found = failures_of(group, settings);
+                failures.extend(found.into_iter().map(|failure| format!("{name}: {failure}")));
             }
         }
     }
     (cases, failures)
+}
+
+fn failures_of(group: &Value, settings: Value) -> Vec<String> {
+    let plugin = match of_settings(settings) {
+        Ok(plugin) => plugin,
+        Err(error) => return vec![format!("{} {}", error.pointer, error.message)],
+    };
+    let failure = |case: &Value| {
+        let body = case["data"].to_string();
+        let valid = plugin.validate(&Request::post("/", body).with_argument("a")).is_empty();
+        (valid != case["valid"]).then(|| format!("{} is {valid}", case["description"]))
+    };
+    group["tests"].as_array().unwrap().iter().filter_map(failure).collect()
 }
 
 fn check(folder: &str, dialect: &str, least: usize) {
