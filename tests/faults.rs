@@ -91,6 +91,8 @@ fn hoard(settings: &str) -> (u16, String) {
         "GET /bad" = {{ authorizer = "bad", respond = {{ body = "let in" }} }}
         "#
     ));
+    // Making the image takes memory too.
+    gateway.wait_for_images();
     let before = gateway.rss_bytes();
     let response = gateway.get("/bad", &[]);
     let grown = gateway.rss_bytes().saturating_sub(before);
