@@ -97,7 +97,8 @@ impl H2Client {
         let exchange = async {
             let mut sender = sender.ready().await?;
             let (response, mut stream) = sender.send_request(request, false)?;
-            stream.send_data(begun, false)?;
+            // Whoever refuses it may do so before this is sent.
+            drop(stream.send_data(begun, false));
             let received = receive(response.await?).await;
             drop(stream);
             received
