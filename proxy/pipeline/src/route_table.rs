@@ -24,6 +24,7 @@ use portcullis_config::{Api, HostPattern, RouteMatch, Segment};
 use crate::phase::canonical::CanonicalPath;
 use crate::route_table::trie::Trie;
 
+pub(crate) use crate::route_table::served::stage_digest;
 pub use crate::route_table::served::{RouteId, ServedRoute};
 
 mod rewrite;

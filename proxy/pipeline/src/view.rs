@@ -12,7 +12,7 @@ use crate::client_certificate::ClientCertificate;
 use crate::incoming::{Arrival, HeldBody, Incoming};
 use crate::phase::canonical::CanonicalPath;
 use crate::plugins::{Identity, Value};
-use crate::route_table::ServedRoute;
+use crate::route_table::{ServedRoute, stage_digest};
 
 /// What the names of a client certificate's facts begin with, within `tls:`.
 const CERTIFICATE: &str = "client-certificate.";
@@ -122,8 +122,17 @@ impl<'a> View<'a> {
         self.parts.body
     }
 
+    /// What tells the stage that the route is served at from others, by name and values; `None`
+    /// where its API has none.
+    pub fn stage_digest(&self) -> Option<[u8; 32]> {
+        match self.parts.route? {
+            RouteFacts::Served(route, _) => route.stage_digest(),
+            RouteFacts::Stated { stage, .. } => stage.map(stage_digest),
+        }
+    }
+
     /// The stage that the route is served at, where its API has any.
-    pub fn stage(&self) -> Option<&'a Stage> {
+    fn stage(&self) -> Option<&'a Stage> {
         self.parts.route?.stage()
     }
 

@@ -6,6 +6,7 @@ use portcullis_config::{
     Api, ApiResource, Cors, Errors, Guard, HostPattern, Integration, Route, RouteMatch, Segment,
     Stage,
 };
+use sha2::{Digest as _, Sha256};
 
 use crate::phase::canonical::{CanonicalPath, decode, split_segment};
 use crate::route_table::rewrite::Rewrite;
@@ -40,6 +41,8 @@ pub struct ServedRoute {
     rewrite: Option<Rewrite>,
     /// Whether what is below the base path is nobody else's.
     is_apart: bool,
+    /// What tells its stage from others, by name and values.
+    stage_digest: Option<[u8; 32]>,
 }
 
 impl ServedRoute {
@@ -62,12 +65,18 @@ impl ServedRoute {
             route,
             rewrite,
             is_apart: api.is_apart(),
+            stage_digest: api.stage.as_deref().map(stage_digest),
         }
     }
 
     /// The name of its API's stage, where that has any.
     pub fn stage_name(&self) -> Option<&str> {
         self.stage.as_ref().map(|stage| stage.name.as_str())
+    }
+
+    /// What tells its stage from others, made once for all requests.
+    pub(crate) fn stage_digest(&self) -> Option<[u8; 32]> {
+        self.stage_digest
     }
 
     /// Whether what is below the base path is nobody else's.
@@ -137,6 +146,18 @@ impl ServedRoute {
         });
         matched.filter_map(|(name, text)| Some((name?, text)))
     }
+}
+
+/// A digest of a stage's name and values, each with its length, so that no two digest alike by
+/// moving a border.
+pub(crate) fn stage_digest(stage: &Stage) -> [u8; 32] {
+    let values = stage.values.iter().flat_map(|(name, value)| [name, value]);
+    let mut hash = Sha256::new();
+    for part in std::iter::once(&stage.name).chain(values) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
 }
 
 fn name_of(segment: &Segment) -> Option<&str> {

@@ -77,10 +77,8 @@ pub(super) fn of_parts(parts: &[RequestPart], view: &View<'_>, asking: Asking<'_
         });
         hash.end();
     }
-    hash.optional(view.stage().map(|stage| stage.name.as_str()));
-    for (name, value) in view.stage().iter().flat_map(|stage| &stage.values) {
-        hash.another(name.as_bytes());
-        hash.part(value.as_bytes());
+    if let Some(stage) = view.stage_digest() {
+        hash.part(&stage);
     }
     is_told_apart.then(|| hash.0.finalize().into())
 }
